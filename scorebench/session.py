@@ -18,6 +18,7 @@ from scorebench.runner import evaluate, has_error, problems_identity
 from scorebench.settings import Settings, changed, write_settings
 from scorebench.store import open_run
 from scorebench.trainer import Training, train, training_of
+from scorebench.training.tuning import tuning_from
 from scorebench.types import Episode, Problem, Sampling
 
 _MAX_TOKENS = 1024  # the paper does not state its own
@@ -95,15 +96,16 @@ class Session:
     def trained(self, method: Trained, task: Task) -> Training:
         """The method's training for this task, done now if it has not been."""
         s = self.settings
-        config = changed(method.preset(task, embedded=s.model is None), s.set)
+        tuning, assignments = tuning_from(s.set)
+        config = changed(method.preset(task, embedded=s.model is None), assignments)
         school: Task = registry.find("task", task.trained_on)
         loaded = school.load("train", self.source)
         spec = self.spec(task)
-        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed)
+        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)
         if not training.complete:
             self._threads()
             tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, loaded.problems, spec, s.seed)
+            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
         return training
 
     def _identity(

@@ -6,17 +6,18 @@ configuration and the seed. Two runs that evaluate the same training share its c
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scorebench.contracts import Task, Trained
+from scorebench.dialogue import seed_of
 from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer, weights_digest
 from scorebench.files import replacing, write_json
 from scorebench.runner import graders
 from scorebench.store import environment, folder_name
+from scorebench.training.tuning import Tuning
 from scorebench.types import Problem
 
 
@@ -37,13 +38,20 @@ class Training:
 
 
 def training_of(
-    root: Path, method: Trained, config: Any, task: Task, data: str, spec: ModelSpec, seed: int
+    root: Path,
+    method: Trained,
+    config: Any,
+    task: Task,
+    data: str,
+    spec: ModelSpec,
+    seed: int,
+    tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
 ) -> Training:
     """The training with this identity, under root."""
     identity = {
         "task": {"name": task.name, "version": task.version},
         "data": data,
-        "method": {"name": method.name, "config": config.model_dump()},
+        "method": {"name": method.name, "config": config.model_dump() | tuning.model_dump(exclude_defaults=True)},
         "model": {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype},
         "system_prompt": spec.system_prompt,
         "seed": seed,
@@ -60,14 +68,15 @@ def train(
     problems: Sequence[Problem],
     spec: ModelSpec,
     seed: int,
+    tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
 ) -> None:
     """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens."""
     from scorebench.training.checkpoint import weights_faults
     from scorebench.training.lesson import Lesson
+    from scorebench.training.weights import finished, prepare, trained_weights
 
     write_json(training.folder / "training.json", {"identity": training.identity, "about": environment()})
-    policy = load_model(spec)
-    reference = copy.deepcopy(policy).requires_grad_(False)
+    policy, reference = prepare(load_model(spec), tuning, seed_of(seed, "adapter"))
     tokenizer = load_tokenizer(spec)
     with graders() as pool:
         lesson = Lesson(
@@ -83,6 +92,8 @@ def train(
             system_prompt=spec.system_prompt,
         )
         method.train(lesson, config)
+    base = load_model(replace(spec, device="cpu", dtype=str(policy.dtype).removeprefix("torch.")))
+    trained = finished(base, tuning, trained_weights(policy))
     with replacing(training.model) as part, weights_faults():
-        policy.save_pretrained(part)
+        trained.save_pretrained(part)
         tokenizer.save_pretrained(part)

@@ -15,7 +15,9 @@ from scorebench.dialogue import seed_of
 from scorebench.errors import UserError
 from scorebench.progress import progress
 from scorebench.training.checkpoint import StageState
+from scorebench.training.optimizer import adam, backward, parameters
 from scorebench.training.traces import Example
+from scorebench.training.weights import recomputed
 
 
 class Imitation(BaseModel):
@@ -53,7 +55,7 @@ def fine_tune(policy: Any, examples: Sequence[Example], config: Imitation, folde
             f"{title}: none of the sampled dialogues is of the kind that is imitated; "
             "sample more with --set dialogues=N."
         )
-    optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
+    optimizer = adam(policy, config.learning_rate)
     state = StageState(folder, policy, optimizer, kl_T=[], keeps_best=False)
     state.resume()
     steps = config.steps // config.rounds
@@ -84,11 +86,12 @@ def _step(policy: Any, optimizer: torch.optim.Optimizer, rows: Sequence[Example]
     loss = 0.0
     for group in _groups(sorted(rows, key=_length, reverse=True), budget):
         ids_BL, target_BL = _padded(group, policy.device)
-        logits_BLV = policy(input_ids=ids_BL, use_cache=False).logits[:, :-1].float()
+        with recomputed(policy):
+            logits_BLV = policy(input_ids=ids_BL, use_cache=False).logits[:, :-1].float()
         part = torch.nn.functional.cross_entropy(logits_BLV.flatten(0, 1), target_BL.flatten(), reduction="sum") / total
-        part.backward()
+        backward(part, optimizer)
         loss += part.item()
-    torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(parameters(optimizer), 1.0)
     optimizer.step()
     return loss, total
 

@@ -10,7 +10,9 @@ import torch
 
 from scorebench.training.logprobs import token_stats
 from scorebench.training.objective import Stage, dialogue_loss, leave_one_out, turn_rewards
+from scorebench.training.optimizer import backward, parameters
 from scorebench.training.rollout import Rollout, as_sequences
+from scorebench.training.weights import recomputed
 from scorebench.types import Episode
 
 _CLIP = 1.0  # of the gradient's norm; the paper gives none
@@ -58,18 +60,19 @@ def update(
         episodes = [rollout.episodes[i] for i in rows]
         sequences = as_sequences(episodes, device)
         sampled_BL = sequences.turn_BL > 0
-        stats = token_stats(policy, reference, sequences.ids_BL, sampled_BL, temperature)
+        with recomputed(policy):
+            stats = token_stats(policy, reference, sequences.ids_BL, sampled_BL, temperature)
         dialogue_N = sampled_BL.nonzero()[:, 0]
         turn_N = sequences.turn_BL[sampled_BL] - 1
         loss, kl_BT = dialogue_loss(
             stats.logp_N, stats.kl_N, dialogue_N, turn_N, advantage_BT[rows], kl_weight_BT[rows], baseline_T
         )
-        (loss / count).backward()
+        backward(loss / count, optimizer)
         sums_3T[0] += kl_BT.sum(0)
         sums_3T[1] += torch.bincount(turn_N, minlength=turns)
         sums_3T[2] += torch.bincount(turn_N, stats.entropy_N, minlength=turns)
         gap = max(gap, _gap(stats.logp_N, episodes))
-    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), _CLIP)
+    norm = torch.nn.utils.clip_grad_norm_(parameters(optimizer), _CLIP)
     optimizer.step()
     kl_T, tokens_T, entropy_T = sums_3T.tolist()
     return UpdateStats(
