@@ -41,6 +41,7 @@ from scorebench.training.objective import Stage, turn_rewards
 from scorebench.training.optimizer import adam
 from scorebench.training.rollout import Rollout, collect, first_attempts, joined
 from scorebench.training.sft import Imitation
+from scorebench.training.sharding import gathered
 from scorebench.training.update import UpdateStats, update
 from scorebench.training.weights import frozen_copy
 from scorebench.types import Problem, Sampling
@@ -172,7 +173,8 @@ class Score:
             return await collect(player, problems, config.samples)
         base = HFEngine(lesson.reference, lesson.tokenizer, lesson.slots, lesson.system_prompt)
         single = replace(player, turns=1, seed=seed_of(seed, "offline"))
-        given = await first_attempts(replace(single, engine=base), problems, count)
+        with gathered(lesson.reference):
+            given = await first_attempts(replace(single, engine=base), problems, count)
         rest = [None] * (config.samples - count)
         dialogues = await collect(player, problems, config.samples, [reply for own in given for reply in [*own, *rest]])
         return joined(dialogues, await collect(single, problems, count))

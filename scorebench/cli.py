@@ -69,7 +69,8 @@ def run(
     from scorebench.session import Session
 
     session = Session(settings)
-    print(compare(_summaries(session.run()), tags=()))
+    if results := session.run():
+        print(compare(_summaries(results), tags=()))
     if session.owed:
         sys.exit(1)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeGuard
 
-from scorebench import embedded, registry
+from scorebench import embedded, ranks, registry
 from scorebench.contracts import Engine, Method, Opener, RemoteOpener, Source, Task, Trained
 from scorebench.engines.loading import ModelSpec, weights_digest
 from scorebench.engines.naming import engine_options
@@ -26,7 +26,8 @@ _MAX_TOKENS_EMBEDDED = 256
 
 
 def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if ranks.is_first():
+        print(line, file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -48,7 +49,10 @@ class Session:
         return Source("hub" if self.settings.model and not self.settings.data else "embedded")
 
     def run(self) -> list[tuple[dict[str, Any], list[Episode]]]:
-        """All runs asked for, in order: run.json's content and the episodes of each."""
+        """All runs asked for, in order: run.json's content and the episodes of each.
+
+        Under torchrun all processes do the trainings, and the first one alone plays the runs; the others have none.
+        """
         names = self.settings
         tasks: list[Task] = [registry.find("task", name) for name in names.task]
         methods: list[Method] = [registry.find("method", name) for name in names.method]
@@ -56,7 +60,21 @@ class Session:
             raise UserError(f"--set changes how a method trains, but {', '.join(names.method)} does not train.")
         self._check_engine(methods)
         self._announce()
+        if ranks.count() > 1:
+            self._train_together([m for m in methods if trains(m)], tasks)
+            if not ranks.is_first():
+                return []
         return [self.run_one(method, task) for task in tasks for method in methods]
+
+    def _train_together(self, methods: Sequence[Trained], tasks: Sequence[Task]) -> None:
+        if not methods:
+            raise UserError(
+                "torchrun is for training, and no method here trains; start it without, and evaluate on many GPUs "
+                "with --engine vllm or a served endpoint."
+            )
+        for task in tasks:
+            for method in methods:
+                self.trained(method, task)
 
     def run_one(self, method: Method, task: Task) -> tuple[dict[str, Any], list[Episode]]:
         s = self.settings

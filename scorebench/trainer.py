@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scorebench import ranks
 from scorebench.contracts import Task, Trained
 from scorebench.dialogue import seed_of
-from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer, weights_digest
+from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer, resolved_device, weights_digest
 from scorebench.files import replacing, write_json
 from scorebench.runner import graders
 from scorebench.store import environment, folder_name
@@ -70,30 +71,38 @@ def train(
     seed: int,
     tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
 ) -> None:
-    """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens."""
+    """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens.
+
+    Under torchrun all processes do it together; the first one writes.
+    """
     from scorebench.training.checkpoint import weights_faults
     from scorebench.training.lesson import Lesson
+    from scorebench.training.sharding import shared_out, whole
     from scorebench.training.weights import finished, prepare, trained_weights
 
-    write_json(training.folder / "training.json", {"identity": training.identity, "about": environment()})
-    policy, reference = prepare(load_model(spec), tuning, seed_of(seed, "adapter"))
-    tokenizer = load_tokenizer(spec)
-    with graders() as pool:
-        lesson = Lesson(
-            policy=policy,
-            reference=reference,
-            tokenizer=tokenizer,
-            task=task,
-            problems=problems,
-            seed=seed,
-            folder=training.folder,
-            graders=pool,
-            slots=spec.batch_size or 256,
-            system_prompt=spec.system_prompt,
-        )
-        method.train(lesson, config)
-    base = load_model(replace(spec, device="cpu", dtype=str(policy.dtype).removeprefix("torch.")))
-    trained = finished(base, tuning, trained_weights(policy))
-    with replacing(training.model) as part, weights_faults():
-        trained.save_pretrained(part)
-        tokenizer.save_pretrained(part)
+    with ranks.joined(resolved_device(spec)):
+        if ranks.is_first():
+            write_json(training.folder / "training.json", {"identity": training.identity, "about": environment()})
+        policy, reference = prepare(load_model(spec), tuning, seed_of(seed, "adapter"))
+        with graders() as pool:
+            lesson = Lesson(
+                policy=policy,
+                reference=reference,
+                tokenizer=load_tokenizer(spec),
+                task=task,
+                problems=problems,
+                seed=seed,
+                folder=training.folder,
+                graders=pool,
+                slots=spec.batch_size or 256,
+                system_prompt=spec.system_prompt,
+            )
+            method.train(lesson, config)
+        with shared_out(policy):
+            weights = whole(trained_weights(policy))
+        if ranks.is_first():
+            base = load_model(replace(spec, device="cpu", dtype=str(policy.dtype).removeprefix("torch.")))
+            with replacing(training.model) as part, weights_faults():
+                finished(base, tuning, weights).save_pretrained(part)
+                lesson.tokenizer.save_pretrained(part)
+        ranks.together()

@@ -7,10 +7,13 @@ from typing import Any
 
 import torch
 
+from scorebench.training.sharding import as_held, shared_out
+
 
 def adam(policy: Any, learning_rate: float) -> torch.optim.Optimizer:
     """Adam over the weights that are trained, and over float32 masters of them where they are in bfloat16."""
-    weights = [weight for weight in policy.parameters() if weight.requires_grad]
+    with shared_out(policy):
+        weights = [weight for weight in policy.parameters() if weight.requires_grad]
     if all(weight.dtype == torch.float32 for weight in weights):
         return torch.optim.Adam(weights, lr=learning_rate)
     return MasterAdam(weights, learning_rate)
@@ -26,6 +29,16 @@ def backward(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
 def parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     """What the optimizer moves: these have the gradient of a step when its backward passes are done."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def load_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Takes back a state_dict() of whole tensors."""
+    held = parameters(optimizer)
+    state = {
+        number: {name: as_held(value, held[number]) if value.ndim else value for name, value in values.items()}
+        for number, values in saved["state"].items()
+    }
+    optimizer.load_state_dict({**saved, "state": state})
 
 
 class MasterAdam(torch.optim.Adam):
@@ -56,7 +69,7 @@ class MasterAdam(torch.optim.Adam):
     def state_dict(self) -> dict[str, Any]:
         saved = super().state_dict()
         for number, master in enumerate(self.masters):
-            saved["state"].setdefault(number, {})["master"] = master
+            saved["state"][number] = {**saved["state"].get(number, {}), "master": master}
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
+from scorebench import ranks
 from scorebench.training.logprobs import token_stats
 from scorebench.training.objective import Stage, dialogue_loss, leave_one_out, turn_rewards
 from scorebench.training.optimizer import backward, parameters
 from scorebench.training.rollout import Rollout, as_sequences
+from scorebench.training.sharding import number, shared_out
 from scorebench.training.weights import recomputed
 from scorebench.types import Episode
 
@@ -45,7 +47,8 @@ def update(
 ) -> UpdateStats:
     """Moves the policy one step along the stage's objective (objective.py), `budget` tokens in memory at a time.
 
-    kl_baseline_T: the kl_T of the step before.
+    kl_baseline_T: the kl_T of the step before. Of several processes each is given the whole rollout, and works on its
+    share of the dialogues; the gradient is that of all of them, and so are the statistics.
     """
     count, turns = len(rollout.episodes), stage.turns
     device = policy.device
@@ -56,44 +59,49 @@ def update(
     sums_3T = torch.zeros(3, turns, device=device)
     gap = 0.0
     optimizer.zero_grad(set_to_none=True)
-    for rows in micro_batches(rollout.episodes, budget):
-        episodes = [rollout.episodes[i] for i in rows]
-        sequences = as_sequences(episodes, device)
-        sampled_BL = sequences.turn_BL > 0
-        with recomputed(policy):
-            stats = token_stats(policy, reference, sequences.ids_BL, sampled_BL, temperature)
-        dialogue_N = sampled_BL.nonzero()[:, 0]
-        turn_N = sequences.turn_BL[sampled_BL] - 1
-        loss, kl_BT = dialogue_loss(
-            stats.logp_N, stats.kl_N, dialogue_N, turn_N, advantage_BT[rows], kl_weight_BT[rows], baseline_T
-        )
-        backward(loss / count, optimizer)
-        sums_3T[0] += kl_BT.sum(0)
-        sums_3T[1] += torch.bincount(turn_N, minlength=turns)
-        sums_3T[2] += torch.bincount(turn_N, stats.entropy_N, minlength=turns)
-        gap = max(gap, _gap(stats.logp_N, episodes))
-    norm = torch.nn.utils.clip_grad_norm_(parameters(optimizer), _CLIP)
-    optimizer.step()
-    kl_T, tokens_T, entropy_T = sums_3T.tolist()
+    with shared_out(policy):
+        for rows, weight in ranks.in_step(list(micro_batches(rollout.episodes, budget)), filler=[0]):
+            episodes = [rollout.episodes[i] for i in rows]
+            sequences = as_sequences(episodes, device)
+            sampled_BL = sequences.turn_BL > 0
+            with recomputed(policy):
+                stats = token_stats(policy, reference, sequences.ids_BL, sampled_BL, temperature)
+            dialogue_N = sampled_BL.nonzero()[:, 0]
+            turn_N = sequences.turn_BL[sampled_BL] - 1
+            loss, kl_BT = dialogue_loss(
+                stats.logp_N, stats.kl_N, dialogue_N, turn_N, advantage_BT[rows], kl_weight_BT[rows], baseline_T
+            )
+            backward(loss * (weight * ranks.count()) / count, optimizer)  # the mean over the processes will be taken
+            sums_3T[0] += weight * kl_BT.sum(0)
+            sums_3T[1] += weight * torch.bincount(turn_N, minlength=turns)
+            sums_3T[2] += weight * torch.bincount(turn_N, stats.entropy_N, minlength=turns)
+            gap = max(gap, _gap(stats.logp_N, episodes))
+        norm = torch.nn.utils.clip_grad_norm_(parameters(optimizer), _CLIP)
+        optimizer.step()
+    kl_T, tokens_T, entropy_T = ranks.total(sums_3T).tolist()
     return UpdateStats(
         kl_T=[kl / count for kl in kl_T],
         tokens_T=[tokens / count for tokens in tokens_T],
         entropy_T=[e / max(tokens, 1) for e, tokens in zip(entropy_T, tokens_T, strict=True)],
-        grad_norm=float(norm),
-        worst_logprob_gap=gap,
+        grad_norm=number(norm),
+        worst_logprob_gap=max(ranks.everyones(gap)),
     )
 
 
 def micro_batches(episodes: Sequence[Episode], budget: int) -> Iterator[list[int]]:
-    """Indices of episodes, longest first, in groups of at most `budget` tokens, padding included (at least one)."""
+    """Indices of this process's episodes, longest first, in groups of at most `budget` tokens, padding included.
+
+    A group has one episode at least. Dealt out by length, the episodes are as much work for one process as for another.
+    """
     lengths = [_length(episode) for episode in episodes]
     group: list[int] = []
-    for i in sorted(range(len(episodes)), key=lambda i: -lengths[i]):
+    for i in sorted(range(len(episodes)), key=lambda i: -lengths[i])[ranks.own() :: ranks.count()]:
         if group and lengths[group[0]] * (len(group) + 1) > budget:
             yield group
             group = []
         group.append(i)
-    yield group
+    if group:
+        yield group
 
 
 def _length(episode: Episode) -> int:

@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
+from transformers import AutoModelForCausalLM
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from scorebench import ranks
 from scorebench.errors import UserError
+from scorebench.training.sharding import as_held, gather, share_out, shared_out
 from scorebench.training.tuning import Lora, Tuning
 
 _TRAINED = "policy"  # peft's name for the adapter that is trained
@@ -53,15 +56,23 @@ class Switched:
 def prepare(model: Any, tuning: Tuning, seed: int) -> tuple[Any, Any]:
     """Makes the policy of a model, in place, and gives it with its reference.
 
-    The reference is a frozen copy; with an adapter it is the policy without it, which costs no memory.
+    The reference is a frozen copy; with an adapter it is the policy without it, which costs no memory. Where there are
+    several processes the weights are shared out over them.
     """
+    if model.dtype == torch.float16:
+        raise UserError("float16 has too small a range to train in; take --dtype bfloat16 or float32.")
     if tuning.gradient_checkpointing:
         for layer in layers(model):
             layer.gradient_checkpointing = True
-    if not tuning.lora.rank:
-        return model, copy.deepcopy(model).requires_grad_(False)
-    add_adapter(model, tuning.lora, seed)
-    return model, Switched(model, None)
+    if tuning.lora.rank:
+        add_adapter(model, tuning.lora, seed)
+        reference: Any = Switched(model, None)
+    else:
+        reference = copy.deepcopy(model).requires_grad_(False)
+        share_out(reference, layers(reference))
+    share_out(model, layers(model))
+    gather(model)
+    return model, reference
 
 
 def add_adapter(model: Any, lora: Lora, seed: int) -> None:
@@ -90,7 +101,7 @@ def add_adapter(model: Any, lora: Lora, seed: int) -> None:
 def frozen_copy(policy: Any) -> Any:
     """The policy as it is now, to be held to; of a policy with an adapter only the adapter is copied."""
     if not has_adapter(policy):
-        return copy.deepcopy(policy).requires_grad_(False)
+        return _copy(policy).requires_grad_(False)
     if _START in policy.peft_config:
         policy.delete_adapter(_START)
     with warnings.catch_warnings():
@@ -104,14 +115,37 @@ def frozen_copy(policy: Any) -> Any:
     return Switched(policy, _START)
 
 
+def _copy(policy: Any) -> Any:
+    if ranks.count() == 1:
+        return copy.deepcopy(policy)
+    with torch.device(policy.device):  # torch copies no model that is shared out
+        made = AutoModelForCausalLM.from_config(policy.config, dtype=policy.dtype).eval()
+    made.load_state_dict(dict(policy.named_parameters(remove_duplicate=False)) | dict(policy.named_buffers()))
+    share_out(made, layers(made))
+    return made
+
+
 def has_adapter(model: Any) -> bool:
     return bool(getattr(model, "peft_config", None))
 
 
 def trained_weights(policy: Any) -> dict[str, torch.Tensor]:
-    """By name, what training changes: all of the policy's state, or its adapter's."""
+    """By name, what training changes, as it is held now: all of the policy's state, or its adapter's."""
     frozen = {name for name, p in policy.named_parameters(remove_duplicate=False) if not p.requires_grad}
     return {name: tensor for name, tensor in policy.state_dict().items() if name not in frozen}
+
+
+def snapshot(policy: Any) -> dict[str, torch.Tensor]:
+    """A copy of what training changes, to be restored."""
+    with shared_out(policy):
+        return {name: tensor.clone() for name, tensor in trained_weights(policy).items()}
+
+
+def restore(policy: Any, weights: dict[str, torch.Tensor]) -> None:
+    """Takes back a snapshot, or whole weights from the disk."""
+    with shared_out(policy):
+        held = trained_weights(policy)
+        policy.load_state_dict({name: as_held(tensor, held[name]) for name, tensor in weights.items()}, strict=False)
 
 
 def finished(model: Any, tuning: Tuning, weights: dict[str, torch.Tensor]) -> Any:
