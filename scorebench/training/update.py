@@ -24,10 +24,12 @@ _CLIP = 1.0  # of the gradient's norm; the paper gives none
 class UpdateStats:
     """What the update saw, by turn, as means over dialogues: KL of a reply (nats), its tokens, their entropy (nats).
 
+    loss: the mean over the dialogues, as objective.py has it.
     worst_logprob_gap: the largest difference between a token's log-probability here and in sampling. Were it large, the
         model trained would not be the model that sampled.
     """
 
+    loss: float
     kl_T: list[float]
     tokens_T: list[float]
     entropy_T: list[float]
@@ -57,6 +59,7 @@ def update(
     kl_weight_BT = (torch.tensor(stage.kl) * rollout.counts_PKT).view(count, turns).to(device)
     baseline_T = torch.tensor(kl_baseline_T, device=device)
     sums_3T = torch.zeros(3, turns, device=device)
+    losses = torch.zeros((), device=device)
     gap = 0.0
     optimizer.zero_grad(set_to_none=True)
     with shared_out(policy):
@@ -72,6 +75,7 @@ def update(
                 stats.logp_N, stats.kl_N, dialogue_N, turn_N, advantage_BT[rows], kl_weight_BT[rows], baseline_T
             )
             backward(loss * (weight * ranks.count()) / count, optimizer)  # the mean over the processes will be taken
+            losses += weight * loss.detach()
             sums_3T[0] += weight * kl_BT.sum(0)
             sums_3T[1] += weight * torch.bincount(turn_N, minlength=turns)
             sums_3T[2] += weight * torch.bincount(turn_N, stats.entropy_N, minlength=turns)
@@ -80,6 +84,7 @@ def update(
         optimizer.step()
     kl_T, tokens_T, entropy_T = ranks.total(sums_3T).tolist()
     return UpdateStats(
+        loss=ranks.total(losses).item() / count,
         kl_T=[kl / count for kl in kl_T],
         tokens_T=[tokens / count for tokens in tokens_T],
         entropy_T=[e / max(tokens, 1) for e, tokens in zip(entropy_T, tokens_T, strict=True)],

@@ -49,14 +49,7 @@ def stepped(policy: Any, reference: Any, steps: int = 1, lr: float = 1e-2, stage
     return stats[-1]
 
 
-def tied(seed: int = 0) -> Any:
-    """The tiny Llama with the output layer that most small models have: its embedding."""
-    torch.manual_seed(seed)
-    config = tiny.model().config.to_dict() | {"tie_word_embeddings": True}
-    return LlamaForCausalLM(LlamaConfig(**config)).eval()
-
-
-@pytest.mark.parametrize("make", [tiny.model, tied])
+@pytest.mark.parametrize("make", [tiny.model, tiny.tied])
 def test_the_reference_is_the_policy_without_its_adapter(make: Any) -> None:
     base = make()
     policy, reference = prepare(make(), LORA, seed=0)
@@ -101,7 +94,7 @@ def spec(folder: Path, model: Any, dtype: str = "float32") -> ModelSpec:
     return ModelSpec(str(folder / "base"), "tiny", dtype=dtype, device="cpu")
 
 
-@pytest.mark.parametrize("make", [tiny.model, tied])
+@pytest.mark.parametrize("make", [tiny.model, tiny.tied])
 @pytest.mark.parametrize("tuning", [Tuning(), LORA])
 def test_what_is_left_is_an_ordinary_model_with_the_weights_of_the_last_step(
     tmp_path: Path, make: Any, tuning: Tuning, monkeypatch: pytest.MonkeyPatch
