@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from scorebench import embedded, registry
@@ -16,7 +17,7 @@ from scorebench.engines.naming import engine_options
 from scorebench.errors import UserError
 from scorebench.runner import evaluate, has_error, problems_identity
 from scorebench.settings import Settings, changed, write_settings
-from scorebench.store import open_run
+from scorebench.store import Run, open_run
 from scorebench.trainer import Training, train, training_of
 from scorebench.types import Episode, Problem, Sampling
 
@@ -32,10 +33,12 @@ def tell(line: str) -> None:
 class Session:
     """The settings, and what is kept between runs: the engine that was opened last.
 
+    open: from the folder of runs and an identity to the run that the episodes are taken from and added to.
     owed: how many dialogues of the runs so far have an error in them, and are to be played again.
     """
 
     settings: Settings
+    open: Callable[[Path, Mapping[str, Any]], Run] = open_run
     owed: int = 0
     _opened: tuple[Any, Engine] | None = field(default=None, repr=False)
 
@@ -65,9 +68,9 @@ class Session:
         spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
         sampling = Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
         identity = self._identity(method, task, loaded.data, problems, training, sampling)
-        run = open_run(s.out / "runs", identity)
+        run = self.open(s.out / "runs", identity)
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
-        write_settings(run.folder / "run.yaml", s.model_copy(update=own))
+        write_settings(run.folder / "run.yaml", s.model_copy(update={**own, "samples": run.identity["samples"]}))
         engine = self._engine(spec)
         episodes = asyncio.run(evaluate(run, method, task, problems, engine, sampling, s.turns, s.samples, s.seed))
         meta = run.meta()
