@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scorebench import analysis, commands
+from scorebench import analysis, checkpoints, commands
 from scorebench.errors import UserError
 from scorebench.flags import with_flags_of
 
@@ -123,10 +123,13 @@ def _print_registered(kind: Any) -> None:
         print(f"{name:14} {about.strip().splitlines()[0] if about.strip() else ''}")
 
 
+EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model
+
 for check in (commands.validate, commands.grade, commands.regrade, commands.doctor):
     app.command()(check)
 app.command("data")(commands.make_data)
 app.command()(with_flags_of(run, without=["turns"])(analysis.scaling))
+app.command()(with_flags_of(run, without=EVALUATION)(checkpoints.train))
 
 
 Results = list[tuple[dict[str, Any], list[Any]]]

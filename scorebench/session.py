@@ -95,14 +95,30 @@ class Session:
             options=engine_options(self._engine_name, self._opener, s.model_args),
         )
 
-    def trained(self, method: Trained, task: Task) -> Training:
-        """The method's training for this task, done now if it has not been."""
+    def train(self, before: Callable[[Training], None]) -> Training:
+        """The one training asked for, without an evaluation. before: as in `trained`."""
+        names = self.settings
+        if len(names.method) > 1 or len(names.task) > 1:
+            raise UserError("One method is trained on one task at a time; name one of each.")
+        task: Task = registry.find("task", names.task[0])
+        method: Method = registry.find("method", names.method[0])
+        if not trains(method):
+            raise UserError(f"{method.name} does not train; `scorebench run` evaluates it as it is.")
+        self._check_engine([method])
+        self._announce()
+        return self.trained(method, task, before)
+
+    def trained(
+        self, method: Trained, task: Task, before: Callable[[Training], None] = lambda training: None
+    ) -> Training:
+        """The method's training for this task, done now if it has not been. before: sees it first, and may object."""
         s = self.settings
         config = changed(method.preset(task, embedded=s.model is None), s.set)
         school: Task = registry.find("task", task.trained_on)
         loaded = school.load("train", self.source)
         spec = self.spec(task)
         training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed)
+        before(training)
         if not training.complete:
             self._threads()
             tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
