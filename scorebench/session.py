@@ -90,6 +90,7 @@ class Session:
             batch_size=0 if s.batch_size == "auto" else s.batch_size,
             system_prompt=s.system_prompt,
             options=engine_options(self._engine_name, self._opener, s.model_args),
+            engine=self._engine_name,
         )
 
     def trained(self, method: Trained, task: Task) -> Training:
@@ -101,6 +102,7 @@ class Session:
         spec = self.spec(task)
         training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed)
         if not training.complete:
+            self._opened = None  # the training needs its memory
             self._threads()
             tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
             train(training, method, config, school, loaded.problems, spec, s.seed)
