@@ -93,6 +93,7 @@ class Session:
             batch_size=0 if s.batch_size == "auto" else s.batch_size,
             system_prompt=s.system_prompt,
             options=engine_options(self._engine_name, self._opener, s.model_args),
+            engine=self._engine_name,
         )
 
     def train(self, before: Callable[[Training], None]) -> Training:
@@ -120,6 +121,7 @@ class Session:
         training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed)
         before(training)
         if not training.complete:
+            self._opened = None  # the training needs its memory
             self._threads()
             tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
             train(training, method, config, school, loaded.problems, spec, s.seed)

@@ -47,6 +47,7 @@ def training_of(
         "model": {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype},
         "system_prompt": spec.system_prompt,
         "seed": seed,
+        **({"rollouts": spec.engine} if spec.engine == "vllm" else {}),
     }
     words = (task.name, data, method.name, spec.label, f"s{seed}")
     return Training(root / folder_name(*words, identity=identity), identity)
@@ -81,6 +82,7 @@ def train(
             graders=pool,
             slots=spec.batch_size or 256,
             system_prompt=spec.system_prompt,
+            vllm=spec if spec.engine == "vllm" else None,
         )
         method.train(lesson, config)
     with replacing(training.model) as part, weights_faults():
