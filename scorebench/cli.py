@@ -128,6 +128,8 @@ EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max
 for check in (commands.validate, commands.grade, commands.regrade, commands.doctor):
     app.command()(check)
 app.command("data")(commands.make_data)
+app.command("plots")(analysis.draw_plots)
+app.command()(analysis.view)
 app.command()(with_flags_of(run, without=["turns"])(analysis.scaling))
 app.command()(with_flags_of(run, without=EVALUATION)(checkpoints.train))
 
@@ -136,13 +138,9 @@ Results = list[tuple[dict[str, Any], list[Any]]]
 
 
 def _stored(out: Path) -> Results:
-    from scorebench.store import all_runs
+    from scorebench.store import tested_runs
 
-    runs = all_runs(out / "runs")
-    if not runs:
-        raise UserError(f"There are no runs in {out / 'runs'}; make one with `scorebench run`, or name another --out.")
-    tested = [run for run in runs if run.identity["split"] == "test"]  # validation is for choosing settings
-    return [(run.meta(), list(run.rows().values())) for run in tested]
+    return [(run.meta(), list(run.rows().values())) for run in tested_runs(out / "runs")]
 
 
 def _summaries(results: Results) -> list[Any]:
