@@ -15,7 +15,6 @@ from pathlib import Path
 
 from scorebench.contracts import Dialogue, Method, Task
 from scorebench.dialogue import Player, seed_of
-from scorebench.engines.hf import HFEngine
 from scorebench.methods.base import intrinsic
 from scorebench.training.lesson import Lesson
 from scorebench.training.sft import Imitation, fine_tune
@@ -42,11 +41,16 @@ def imitation(task: Task, embedded: bool, rounds: int, plus: bool) -> Imitation:
 
 def sample_traces(lesson: Lesson, method: Method, config: Imitation, folder: Path, dialogues: int) -> list[Trace]:
     """Two-turn dialogues of the policy as it is, at the configuration's temperature."""
-    engine = HFEngine(lesson.policy, lesson.tokenizer, lesson.slots, lesson.system_prompt)
+    engine = lesson.engine()
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     player = Player(method, lesson.task, engine, sampling, 2, seed_of(lesson.seed, folder.name), lesson.graders)
     problems = next(lesson.batches(max(1, dialogues // config.samples), folder.name, 0))
-    return asyncio.run(collect_traces(folder / "dialogues.jsonl", player, problems, dialogues))
+
+    async def play() -> list[Trace]:
+        await engine.push(lesson.policy)
+        return await collect_traces(folder / "dialogues.jsonl", player, problems, dialogues)
+
+    return asyncio.run(play())
 
 
 def own_corrections(traces: Sequence[Trace], plus: bool) -> list[Example]:

@@ -56,6 +56,7 @@ def training_of(
         "model": {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype},
         "system_prompt": spec.system_prompt,
         "seed": seed,
+        **({"rollouts": spec.engine} if spec.engine == "vllm" else {}),
     }
     words = (task.name, data, method.name, spec.label, f"s{seed}")
     return Training(root / folder_name(*words, identity=identity), identity)
@@ -76,9 +77,10 @@ def train(
     Under torchrun all processes do it together; the first one writes.
     """
     from scorebench.training.checkpoint import weights_faults
+    from scorebench.training.export import save_plain
     from scorebench.training.lesson import Lesson
     from scorebench.training.sharding import shared_out, whole
-    from scorebench.training.weights import finished, prepare, trained_weights
+    from scorebench.training.weights import prepare, trained_weights, with_weights
 
     with ranks.joined(resolved_device(spec)):
         if ranks.is_first():
@@ -96,6 +98,7 @@ def train(
                 graders=pool,
                 slots=spec.batch_size or 256,
                 system_prompt=spec.system_prompt,
+                vllm=spec if spec.engine == "vllm" else None,
             )
             method.train(lesson, config)
         with shared_out(policy):
@@ -103,6 +106,6 @@ def train(
         if ranks.is_first():
             base = load_model(replace(spec, device="cpu", dtype=str(policy.dtype).removeprefix("torch.")))
             with replacing(training.model) as part, weights_faults():
-                finished(base, tuning, weights).save_pretrained(part)
+                save_plain(with_weights(base, tuning, weights), part)
                 lesson.tokenizer.save_pretrained(part)
         ranks.together()

@@ -148,25 +148,12 @@ def restore(policy: Any, weights: dict[str, torch.Tensor]) -> None:
         policy.load_state_dict({name: as_held(tensor, held[name]) for name, tensor in weights.items()}, strict=False)
 
 
-def finished(model: Any, tuning: Tuning, weights: dict[str, torch.Tensor]) -> Any:
-    """The model as it comes from disk with the weights of a training: an ordinary one, its adapter added in."""
+def with_weights(model: Any, tuning: Tuning, weights: dict[str, torch.Tensor]) -> Any:
+    """A model as it comes from the disk, with the weights of a training in it, or with its adapter beside it."""
     if tuning.lora.rank:
         add_adapter(model, tuning.lora, seed=0)
     model.load_state_dict(weights, strict=not tuning.lora.rank)
-    if tuning.lora.rank:
-        _merge_adapter(model)
     return model
-
-
-def _merge_adapter(model: Any) -> None:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
-            layer.merge(adapter_names=[_TRAINED])
-            model.set_submodule(name, layer.get_base_layer())
-    del model.peft_config
-    model._hf_peft_config_loaded = False  # else save_pretrained looks for an adapter
 
 
 def layers(model: Any) -> list[Any]:
