@@ -152,6 +152,7 @@ class Score:
             await engine.push(policy)
             seed = seed_of(lesson.seed, name, state.step)
             rollout = await self._rollout(lesson, config, stage, engine, problems, seed)
+            engine.forget()  # the update needs the memory
             played = time.monotonic()
             stats = update(
                 policy, reference, optimizer, rollout, stage, state.kl_T, config.temperature, config.token_budget
