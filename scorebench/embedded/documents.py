@@ -29,12 +29,14 @@ VERIFIED, CORRECTED, REFINE_SHARE, JUDGED = 0.18, 0.25, 0.04, 0.03
 VERIFIED_SECOND = 0.2  # of verifications that are of a second attempt
 REVISED_SHARE = 0.2  # of verifications that another attempt follows
 THIRD_ATTEMPT = 0.15  # of corrected documents
-QUICK_SHARE = 0.3  # of first attempts
+QUICK_SHARE = {"Prealgebra": 0.9}  # of first attempts, by subject
+QUICK_ELSEWHERE = 0.45
+UNTAUGHT = 5  # the level whose solutions are never learned: it is met in checks, and as context, alone
 RIGHT_FIRST = 0.5  # of first attempts that another turn follows; a third where the turn is a verification
 RIGHT_VERIFIED = 0.3
 # Styles of a later attempt, whatever the truth: a check, a second guess by subject; else a copy.
 CHECK_SHARE = 0.10
-MISREAD_SHARE = 0.5  # of checks that end in another guess, whatever came out
+MISREAD_SHARE = 0.7  # of checks that end in another guess, whatever came out
 SECOND_GUESS_SHARE = {"Counting & Probability": 0.65}
 SECOND_GUESS_ELSEWHERE = 0.12
 SECOND_GUESS_RIGHT = 0.5  # where the first attempt was wrong; never the same answer again
@@ -75,8 +77,9 @@ def solved(rng: random.Random, question: Question) -> list[Turn]:
 def first(rng: random.Random, question: Question, answer: int) -> Turn:
     """A first attempt; learned where it is right."""
     e = question.equation
-    reply = solutions.quick(answer) if rng.random() < QUICK_SHARE else solutions.worked(e, answer)
-    return Turn(f"{PROMPT}\n\n{question.text}", reply, learned=answer == e.x)
+    quick = rng.random() < QUICK_SHARE.get(question.subject, QUICK_ELSEWHERE)
+    reply = solutions.quick(answer) if quick else solutions.worked(e, answer)
+    return Turn(f"{PROMPT}\n\n{question.text}", reply, learned=answer == e.x and e.level != UNTAUGHT)
 
 
 def verified(rng: random.Random, question: Question) -> list[Turn]:
