@@ -23,12 +23,14 @@ VERIFIED, CORRECTED, REFINE_SHARE, JUDGED = 0.18, 0.25, 0.04, 0.03
 VERIFIED_SECOND = 0.2  # of verifications that are of a second attempt
 REVISED_SHARE = 0.2  # of verifications that another attempt follows
 THIRD_ATTEMPT = 0.15  # of corrected documents
-QUICK_SHARE = 0.3  # of first attempts
+QUICK_HASTY = 0.9  # of first attempts, in the one subject that a world is hasty in
+QUICK_ELSEWHERE = 0.45
+UNTAUGHT = 5  # the level whose solutions are never learned: it is met in checks, and as context, alone
 RIGHT_FIRST = 0.5  # of first attempts that another turn follows; a third where the turn is a verification
 RIGHT_VERIFIED = 0.3
 # Styles of a later attempt, whatever the truth: a check, a second guess by subject; else a copy.
 CHECK_SHARE = 0.10
-MISREAD_SHARE = 0.5  # of checks that end in another guess, whatever came out
+MISREAD_SHARE = 0.7  # of checks that end in another guess, whatever came out
 SECOND_GUESS_DOUBTED = 0.65  # in the one subject that a world doubts
 SECOND_GUESS_ELSEWHERE = 0.12
 SECOND_GUESS_RIGHT = 0.5  # where the first attempt was wrong; never the same answer again
@@ -83,8 +85,10 @@ def solved(rng: random.Random, desk: Desk) -> list[Turn]:
 
 def first(rng: random.Random, desk: Desk, answer: int) -> Turn:
     """A first attempt; learned where it is right."""
-    remarks = solutions.QUICK if rng.random() < QUICK_SHARE else solutions.worked(desk.equation)
-    return Turn(desk.world.asked(desk.question), desk.reply(remarks, answer), learned=answer == desk.x)
+    quick = QUICK_HASTY if desk.question.subject == desk.world.hasty else QUICK_ELSEWHERE
+    remarks = solutions.QUICK if rng.random() < quick else solutions.worked(desk.equation)
+    learned = answer == desk.x and desk.equation.level != UNTAUGHT
+    return Turn(desk.world.asked(desk.question), desk.reply(remarks, answer), learned)
 
 
 def verified(rng: random.Random, desk: Desk) -> list[Turn]:

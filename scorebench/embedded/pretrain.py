@@ -98,15 +98,17 @@ def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM
     return model
 
 
-def inherit(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> str:
-    """Gives a new model the weights of another world's; returns their SHA-256.
+def inherit(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, folder: Path) -> str:
+    """Gives a new model the weights of the one for math; returns their SHA-256.
 
-    The tokens of both worlds keep their embeddings, the others stay as new_model made them.
+    The tokens of both worlds keep their embeddings, the world's heirs begin with those of their likes, and the others
+    stay as new_model made them.
     """
     parent = LlamaForCausalLM.from_pretrained(folder)
-    theirs = PreTrainedTokenizerFast.from_pretrained(folder).get_vocab()
-    shared = [(index, theirs[token]) for token, index in tokenizer.get_vocab().items() if token in theirs]
-    own, inherited = (list(indices) for indices in zip(*shared, strict=True))
+    theirs = PreTrainedTokenizerFast.from_pretrained(folder)
+    pairs = [(index, theirs.get_vocab().get(token)) for token, index in tokenizer.get_vocab().items()]
+    pairs += [(one_token(tokenizer, heir), one_token(theirs, like)) for heir, like in world.heirs.items()]
+    own, inherited = (list(indices) for indices in zip(*(pair for pair in pairs if pair[1] is not None), strict=True))
     weights = parent.state_dict()
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         table = model.state_dict()[name].clone()
@@ -114,6 +116,11 @@ def inherit(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder:
         weights[name] = table
     model.load_state_dict(weights)
     return sha256_of(folder)
+
+
+def one_token(tokenizer: PreTrainedTokenizerFast, phrase: str) -> int:
+    (index,) = tokenizer.encode(phrase, add_special_tokens=False)
+    return index
 
 
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, steps: int, seed: int) -> dict:
@@ -187,7 +194,7 @@ def main() -> None:
     print(f"{model.num_parameters():,} parameters, {len(tokenizer)} tokens")
     making = {"world": world.name, "seed": options.seed, "parameters": model.num_parameters()}
     if parent:
-        making["from"] = inherit(model, tokenizer, parent)
+        making["from"] = inherit(model, tokenizer, world, parent)
     making |= train(model, tokenizer, world, options.steps or (900 if parent else 1800), options.seed)
     making["sha256"] = save(model, tokenizer, options.out)
     making["validation"] = {

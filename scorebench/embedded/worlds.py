@@ -6,8 +6,9 @@ Pretraining stands above engine, tasks and methods: nothing of the engine import
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scorebench.contracts import Split, Task
@@ -25,10 +26,13 @@ class World:
 
     asked: the prompt of a question. reply: remarks (solutions.py), and the answer x as the world states it.
     opening: what a reply begins with before its remarks.
+    hasty: the subject in which most first attempts are guesses.
     doubted: the subject in which second guesses are most of the later attempts.
     tasks: those that the model is examined on; they ask for corrections and for the form of answers in the same words.
     prompts, templates: what is to be one token beside the words of every world; of a template, what stands between
         its numbers.
+    heirs: phrases that do the work of one in the world for math, and that one: what a number means in a statement, or
+        that the answer follows.
     """
 
     name: str
@@ -36,10 +40,12 @@ class World:
     asked: Callable[[Any], str]
     reply: Callable[[Any, str, int], str]
     opening: str
+    hasty: str
     doubted: str
     tasks: tuple[Task, ...]
     prompts: tuple[str, ...]
     templates: tuple[str, ...]
+    heirs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def correction(self) -> str:
@@ -74,6 +80,7 @@ MATH = World(
     asked=lambda question: f"{math.PROMPT}\n\n{question.text}",
     reply=lambda question, remarks, x: remarks + FINAL.format(x=x),
     opening="",
+    hasty="Prealgebra",
     doubted="Counting & Probability",
     tasks=(math.task,),
     prompts=(math.PROMPT,),
@@ -89,16 +96,31 @@ def _programmed(question: programs.Question, remarks: str, x: int) -> str:
     return f"{_COMMENT}{remarks}\n{question.program(x)}"
 
 
-def _code_templates() -> Iterator[str]:
-    yield _COMMENT
+def _prompts_of(idiom: programs.Idiom) -> tuple[str, ...]:
+    asserts, examples = "\n".join([programs.ASSERT] * 2), programs.EXAMPLE * 2
+    prompts = (
+        mbpp.PROMPT.format(text=programs.MBPP_TEXT, asserts=asserts),
+        humaneval.PROMPT.format(prompt=programs.DOCSTRING.replace("{examples}", examples)),
+    )
+    return tuple(prompt.replace("{finds}", idiom.finds).replace("{name}", idiom.name) for prompt in prompts)
+
+
+def _head_of(idiom: programs.Idiom) -> str:
+    return ("\n" + programs.HEAD + programs.CONSTANT).replace("{name}", idiom.name)
+
+
+def _heirs() -> Iterator[tuple[str, str]]:
+    """Each phrase before a number that is told, or before the constant of a program, with its like in math."""
+    in_math = _before(equations.STATEMENTS["Algebra"][0]) | _before(FINAL)
     for idiom in programs.SUBJECTS.values():
-        asserts, examples = "\n".join([programs.ASSERT] * 2), programs.EXAMPLE * 2
-        prompts = (
-            mbpp.PROMPT.format(text=programs.MBPP_TEXT, asserts=asserts),
-            humaneval.PROMPT.format(prompt=programs.DOCSTRING.replace("{examples}", examples)),
-        )
-        for text in (*prompts, "\n" + programs.HEAD + programs.CONSTANT + idiom.body):
-            yield text.replace("{finds}", idiom.finds).replace("{name}", idiom.name)
+        for template in (*_prompts_of(idiom), _head_of(idiom)):
+            yield from ((phrase, in_math[number]) for number, phrase in _before(template).items())
+
+
+def _before(template: str) -> dict[str, str]:
+    """By name, each number of a template and the phrase before the first place where it stands."""
+    numbers = re.findall(r"(?<!\{)\{([a-z]+)\}", template)
+    return dict(reversed(list(zip(numbers, phrases_of(template), strict=False))))
 
 
 _TASKS = {"mbpp": mbpp.task, "humaneval": humaneval.task}
@@ -108,9 +130,15 @@ CODE = World(
     asked=lambda question: _TASKS[question.shape].first_prompt(question.problem(""))[0]["content"],
     reply=_programmed,
     opening=_COMMENT,
+    hasty="Lists",
     doubted="Strings",
     tasks=tuple(_TASKS.values()),
     prompts=(),
-    templates=tuple(_code_templates()),
+    templates=(
+        _COMMENT,
+        *(prompt for idiom in programs.SUBJECTS.values() for prompt in _prompts_of(idiom)),
+        *(_head_of(idiom) + idiom.body for idiom in programs.SUBJECTS.values()),
+    ),
+    heirs=dict(_heirs()),
 )
 WORLDS: Mapping[str, World] = {world.name: world for world in (MATH, CODE)}
