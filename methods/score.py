@@ -104,6 +104,15 @@ EMBEDDED = {
         samples=8,
         max_tokens=96,
     ),
+    "mbpp": ScoreConfig(
+        stages={
+            "stage1": Stage(reward=(0, 1), kl=(3.0, 0.01), steps=60, learning_rate=2e-4),
+            "stage2": Stage(reward=(1, 1), kl=(0.3, 0.01), bonus=10, steps=40, learning_rate=1e-4),
+        },
+        problems=16,
+        samples=8,
+        max_tokens=96,
+    ),
 }
 
 
