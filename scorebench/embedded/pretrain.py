@@ -1,8 +1,8 @@
 """Makes the checkpoint of a small world: `python -m scorebench.embedded.pretrain --world math --out DIR`.
 
 Dialogues are generated, tokenised exactly as the engine will continue them, and learned by a small stock Llama with a
-loss on the replies alone, in two phases: at school nearly every first attempt is worked out; then come the habits of the
-finished model, which answers much at first sight. Habits alone, from the start, did not teach it to solve. Then the
+loss on the replies alone, in two phases: at school nearly every first attempt is worked out; then come the habits of
+the finished model, which answers much at first sight. Habits alone, from the start, did not teach it to solve. Then the
 model is examined on validation problems, and all that was measured goes to DIR/making.json. The model for math begins
 from nothing; the one for code begins as the one for math, whose tables of arithmetic it needs, and skips school.
 """
