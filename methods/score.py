@@ -157,7 +157,7 @@ class Score:
             )
             engine.forget()  # what it keeps was computed with the weights before
             row = _row(rollout, stage, stats, played - start, time.monotonic() - played)
-            # Without the bonus: with it, the highest reward is where attempt 1 is worst, and early weights would be kept.
+            # Without the bonus: with it, the highest reward is where attempt 1 is worst, and early weights would win.
             state.advance(row["right"], stats.kl_T, row)
             tell(state.step, f"right {_percent(row['correct'])}, KL {stats.kl_T[0]:.2f}")
         state.finish()
