@@ -25,7 +25,9 @@ REVISED_SHARE = 0.2  # of verifications that another attempt follows
 THIRD_ATTEMPT = 0.15  # of corrected documents
 QUICK_HASTY = 0.9  # of first attempts, in the one subject that a world is hasty in
 QUICK_ELSEWHERE = 0.1
-QUICK_AT_SCHOOL = 0.1  # in the first phase of pretraining, in every subject
+# The first phase of pretraining: solving and verifying alone.
+QUICK_AT_SCHOOL = 0.1
+VERIFIED_AT_SCHOOL = 0.25
 SLIP_SHARE = 0.5  # of first attempts that no turn follows: learned as they are, after school
 UNTAUGHT = 5  # the level whose solutions are never learned: it is met in checks, and as context, alone
 RIGHT_FIRST = 0.5  # of first attempts that another turn follows; a third where the turn is a verification
@@ -82,6 +84,8 @@ def documents(world: World, rng: random.Random, school: bool = False) -> Iterato
 
 def document(rng: random.Random, desk: Desk) -> list[Turn]:
     """One dialogue on a question, of a kind drawn by the shares above."""
+    if desk.school:
+        return (verified if rng.random() < VERIFIED_AT_SCHOOL else solved)(rng, desk)
     kinds = (verified, corrected, refined, judged, solved)
     shares = (VERIFIED, CORRECTED, REFINE_SHARE, JUDGED, 1 - VERIFIED - CORRECTED - REFINE_SHARE - JUDGED)
     return rng.choices(kinds, shares)[0](rng, desk)

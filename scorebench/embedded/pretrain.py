@@ -22,17 +22,21 @@ import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from scorebench.embedded import model_path
-from scorebench.embedded.documents import Turn, documents
+from scorebench.embedded import problems as problems_of
+from scorebench.embedded.documents import UNTAUGHT, Turn, documents
 from scorebench.embedded.equations import LARGEST
-from scorebench.embedded.examine import examine
+from scorebench.embedded.examine import asked, examine, passed, replies
 from scorebench.embedded.repairs import freeze
+from scorebench.embedded.solutions import STYLES
 from scorebench.embedded.tokenizer import END, PAD, build_tokenizer
 from scorebench.embedded.worlds import WORLDS, World
 
 TOKENS_PER_STEP = 4096
 DOCUMENTS_SORTED = 2048  # drawn, sorted by length and cut into batches together, to waste little padding
 LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; a constant, so that no document weighs more than another
-SCHOOL_STEPS, HABIT_STEPS = 1800, 900
+FIRST_TERM, NEXT_TERM, TERMS = 1800, 900, 6  # steps of school, until the model solves; and how many terms at most
+SOLVES = 0.9  # share of the problems of taught levels that it works out at the end of school
+HABIT_STEPS = 600
 EXAMINED = 500  # validation problems
 HIDDEN, LAYERS, HEADS = 128, 2, 4
 PERIODS = tuple(LARGEST / k for k in range(1, LARGEST // 2 + 1))
@@ -169,6 +173,29 @@ def train(
     return {"seconds": seconds, "steps": steps, "tokens": tokens, "loss_per_100_steps": losses}
 
 
+def school(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, seed: int) -> list[dict]:
+    """Terms of school until the model solves, which it learns all at once and no earlier than it likes."""
+    terms = []
+    while len(terms) < TERMS and (not terms or terms[-1]["solves"] < SOLVES):
+        steps = NEXT_TERM if terms else FIRST_TERM
+        terms.append(train(model, tokenizer, world, steps, seed + len(terms), school=True))
+        terms[-1]["solves"] = solves(model, tokenizer, world)
+        print(f"end of term {len(terms)}: solves {terms[-1]['solves']:.1%}", flush=True)
+        model.train()
+    return terms
+
+
+def solves(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World) -> float:
+    """The share of validation problems of taught levels that are right when they are worked out, greedily."""
+    task = world.tasks[0]
+    problems = [p for p in problems_of(task.name, "validation") if p.tags["level"] != UNTAUGHT][:EXAMINED]
+    head = world.opening + STYLES["worked"]
+    model.eval()
+    texts = replies(model, tokenizer, [asked(task, problem) + head for problem in problems], temperature=0.0)
+    right = passed(task, problems, [head + text for text in texts])
+    return sum(right) / len(right)
+
+
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> str:
     """Writes the checkpoint folder; returns the SHA-256 of its weights."""
     model.generation_config = GenerationConfig(
@@ -201,7 +228,7 @@ def main() -> None:
     if parent:
         making["from"] = inherit(model, tokenizer, world, parent)
     if not parent:
-        making["school"] = train(model, tokenizer, world, SCHOOL_STEPS, options.seed, school=True)
+        making["school"] = school(model, tokenizer, world, options.seed)
     making["habits"] = train(model, tokenizer, world, HABIT_STEPS, options.seed, school=False)
     making["sha256"] = save(model, tokenizer, options.out)
     making["validation"] = {
