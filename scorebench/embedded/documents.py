@@ -31,7 +31,7 @@ RIGHT_FIRST = 0.5  # of first attempts that another turn follows; a third where 
 RIGHT_VERIFIED = 0.3
 # Styles of a later attempt, whatever the truth: a check, a second guess by subject; else a copy.
 CHECK_SHARE = 0.10
-MISREAD_SHARE = 0.7  # of checks that end in another guess, whatever came out
+MISREAD_SHARE = 0.82  # of checks that end in another guess, whatever came out
 SECOND_GUESS_DOUBTED = 0.65  # in the one subject that a world doubts
 SECOND_GUESS_ELSEWHERE = 0.12
 SECOND_GUESS_RIGHT = 0.5  # where the first attempt was wrong; never the same answer again
