@@ -97,8 +97,8 @@ PAPER = {
 
 _SMALL = ScoreConfig(
     stages={
-        "stage1": Stage(reward=(0, 1), kl=(3.0, 0.01), steps=50, learning_rate=4e-4),
-        "stage2": Stage(reward=(1, 1), kl=(0.02, 0.01), bonus=10, steps=70, learning_rate=4e-4),
+        "stage1": Stage(reward=(0, 1), kl=(3.0, 0.01), steps=50, learning_rate=3e-4),
+        "stage2": Stage(reward=(1, 1), kl=(0.02, 0.01), bonus=10, steps=50, learning_rate=3e-4),
     },
     problems=16,
     samples=8,

@@ -24,14 +24,15 @@ VERIFIED_SECOND = 0.2  # of verifications that are of a second attempt
 REVISED_SHARE = 0.2  # of verifications that another attempt follows
 THIRD_ATTEMPT = 0.15  # of corrected documents
 QUICK_HASTY = 0.9  # of first attempts, in the one subject that a world is hasty in
-QUICK_ELSEWHERE = 0.45
+QUICK_ELSEWHERE = 0.1
 QUICK_AT_SCHOOL = 0.1  # in the first phase of pretraining, in every subject
+SLIP_SHARE = 0.5  # of first attempts that no turn follows: learned as they are, after school
 UNTAUGHT = 5  # the level whose solutions are never learned: it is met in checks, and as context, alone
 RIGHT_FIRST = 0.5  # of first attempts that another turn follows; a third where the turn is a verification
 RIGHT_VERIFIED = 0.3
 # Styles of a later attempt, whatever the truth: a check, a second guess by subject; else a copy.
 CHECK_SHARE = 0.10
-MISREAD_SHARE = 0.82  # of checks that end in another guess, whatever came out
+MISREAD_SHARE = 0.65  # of checks that end in another guess, whatever came out
 SECOND_GUESS_DOUBTED = 0.65  # in the one subject that a world doubts
 SECOND_GUESS_ELSEWHERE = 0.12
 SECOND_GUESS_RIGHT = 0.5  # where the first attempt was wrong; never the same answer again
@@ -87,8 +88,10 @@ def document(rng: random.Random, desk: Desk) -> list[Turn]:
 
 
 def solved(rng: random.Random, desk: Desk) -> list[Turn]:
-    """A right first attempt and nothing more."""
-    return [first(rng, desk, desk.x)]
+    """A first attempt and nothing more: after school, with a learned slip at times."""
+    slips = not desk.school and rng.random() < SLIP_SHARE
+    attempt = first(rng, desk, slip(rng, desk.x) if slips else desk.x)
+    return [replace(attempt, learned=desk.equation.level != UNTAUGHT)]
 
 
 def first(rng: random.Random, desk: Desk, answer: int) -> Turn:
