@@ -22,14 +22,17 @@ TASKS = {"math": "math", "mbpp": "code", "humaneval": "code", "mbpp-r": "code"}
 def problems(task: str, split: Split) -> tuple[Problem, ...]:
     """The problems of a task's split: distinct, always the same; no meaning is in two splits of a world.
 
-    Raises UserError for a task that no world has problems for.
+    Raises UserError for a task or a split that no world has problems for.
     """
     if task not in TASKS:
         raise UserError(
             f"The embedded world has nothing for {task!r}, only for {', '.join(sorted(TASKS))}: "
             "name real problems with --data and a model with --model."
         )
-    return WORLDS[TASKS[task]].problems(task, split)
+    found = WORLDS[TASKS[task]].problems(task, split)
+    if not found:
+        raise UserError(f"The embedded world has no {split} problems for {task}; take the test split.")
+    return found
 
 
 def model_path(world: str) -> Path:

@@ -137,6 +137,11 @@ def test_the_embedded_humaneval_is_not_trained_on():
         humaneval.task.load("train", Source("embedded"))
 
 
+def test_the_given_programs_are_of_the_test_split_alone():
+    with pytest.raises(UserError, match="no validation problems for mbpp-r"):
+        mbpp_r.task.load("validation", Source("embedded"))
+
+
 def test_replies_are_python_and_say_what_they_say_in_math():
     rng = random.Random(0)
     for question in islice(programs.questions("train", rng), 300):

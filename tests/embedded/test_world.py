@@ -166,7 +166,7 @@ def test_documents_are_tokenised_as_dialogues_are():
 
 
 def test_batches_hold_whole_documents_and_learn_no_padding():
-    ids_BT, learned_BT = next(batches(TOKENIZER, MATH, seed=0))
+    ids_BT, learned_BT = next(batches(TOKENIZER, MATH, seed=0, school=True))
     assert ids_BT.shape == learned_BT.shape
     assert not (learned_BT & ids_BT.eq(TOKENIZER.get_vocab()[PAD])).any()
     assert ids_BT[:, 0].eq(TOKENIZER.get_vocab()["<|user|>"]).all()
