@@ -23,28 +23,28 @@ The paper keeps the weights of the highest training reward. Here that is the rew
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from scorebench.contracts import Dialogue, Task
 from scorebench.dialogue import Player, seed_of
-from scorebench.engines.hf import HFEngine
 from scorebench.errors import UserError
 from scorebench.methods.base import intrinsic
 from scorebench.methods.star import imitate_own_corrections
 from scorebench.progress import Progress, progress
 from scorebench.training.checkpoint import StageState
-from scorebench.training.lesson import Lesson
+from scorebench.training.lesson import Lesson, PolicyEngine
 from scorebench.training.objective import Stage, turn_rewards
+from scorebench.training.optimizer import adam
 from scorebench.training.rollout import Rollout, collect, first_attempts, joined
 from scorebench.training.sft import Imitation
+from scorebench.training.sharding import gathered
 from scorebench.training.update import UpdateStats, update
+from scorebench.training.weights import frozen_copy
 from scorebench.types import Problem, Sampling
 
 
@@ -140,22 +140,22 @@ class Score:
         policy = lesson.policy
         reference = lesson.reference
         if stage.reference == "start":
-            reference = copy.deepcopy(policy).requires_grad_(False)
-        optimizer = torch.optim.Adam(policy.parameters(), lr=stage.learning_rate)
+            reference = frozen_copy(policy)
+        optimizer = adam(policy, stage.learning_rate)
         state = StageState(lesson.folder / name, policy, optimizer, kl_T=[0.0] * stage.turns)
         state.resume()
-        engine = HFEngine(policy, lesson.tokenizer, lesson.slots, lesson.system_prompt)
+        engine = lesson.engine()
         for problems in lesson.batches(config.problems, name, state.step):
             if state.step >= stage.steps:
                 break
             start = time.monotonic()
+            await engine.push(policy)
             seed = seed_of(lesson.seed, name, state.step)
             rollout = await self._rollout(lesson, config, stage, engine, problems, seed)
             played = time.monotonic()
             stats = update(
                 policy, reference, optimizer, rollout, stage, state.kl_T, config.temperature, config.token_budget
             )
-            engine.forget()  # what it keeps was computed with the weights before
             row = _row(rollout, stage, stats, played - start, time.monotonic() - played)
             # Without the bonus: with it, the highest reward is where attempt 1 is worst, and early weights would win.
             state.advance(row["right"], stats.kl_T, row)
@@ -163,7 +163,13 @@ class Score:
         state.finish()
 
     async def _rollout(
-        self, lesson: Lesson, config: ScoreConfig, stage: Stage, engine: HFEngine, problems: list[Problem], seed: int
+        self,
+        lesson: Lesson,
+        config: ScoreConfig,
+        stage: Stage,
+        engine: PolicyEngine,
+        problems: list[Problem],
+        seed: int,
     ) -> Rollout:
         """The dialogues of a step, with first attempts of the base model in the `offline` share of each problem's."""
         sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
@@ -171,9 +177,10 @@ class Score:
         count = round(config.offline * config.samples)
         if not count:
             return await collect(player, problems, config.samples)
-        base = HFEngine(lesson.reference, lesson.tokenizer, lesson.slots, lesson.system_prompt)
         single = replace(player, turns=1, seed=seed_of(seed, "offline"))
-        given = await first_attempts(replace(single, engine=base), problems, count)
+        with gathered(lesson.reference):
+            base = lesson.hf_engine(lesson.reference)
+            given = await first_attempts(replace(single, engine=base), problems, count)
         rest = [None] * (config.samples - count)
         dialogues = await collect(player, problems, config.samples, [reply for own in given for reply in [*own, *rest]])
         return joined(dialogues, await collect(single, problems, count))
@@ -201,6 +208,7 @@ def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: fl
         "entropy": stats.entropy_T,
         "grad_norm": stats.grad_norm,
         "worst_logprob_gap": stats.worst_logprob_gap,
+        "mean_logprob_gap": stats.mean_logprob_gap,
         "rollout_seconds": rollout_seconds,
         "update_seconds": update_seconds,
         "tokens_per_second": sum(stats.tokens_T) * len(attempts) / (rollout_seconds + update_seconds),
