@@ -36,7 +36,8 @@ DOCUMENTS_SORTED = 2048  # drawn, sorted by length and cut into batches together
 LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; a constant, so that no document weighs more than another
 FIRST_TERM, NEXT_TERM, TERMS = 1800, 900, 6  # steps of school, until the model solves; and how many terms at most
 SOLVES = 0.9  # share of the problems of taught levels that it works out at the end of school
-HABIT_STEPS = 600
+HABIT_STEPS = 500
+SCHOOL_RATE, HABIT_RATE = 4e-3, 2e-3  # at the first one, habits make it forget how to solve
 EXAMINED = 500  # validation problems
 HIDDEN, LAYERS, HEADS = 128, 2, 4
 PERIODS = tuple(LARGEST / k for k in range(1, LARGEST // 2 + 1))
@@ -132,15 +133,21 @@ def one_token(tokenizer: PreTrainedTokenizerFast, phrase: str) -> int:
 
 
 def train(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, steps: int, seed: int, school: bool
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    world: World,
+    steps: int,
+    seed: int,
+    rate: float,
+    school: bool,
 ) -> dict:
     """One phase: Muon for the matrices, Adam for embeddings and norms; warm-up, then linear decay to nothing."""
     inner = [p for p in model.model.layers.parameters() if p.ndim == 2]
     inside = {id(p) for p in inner}
     outer = [p for p in model.parameters() if id(p) not in inside]
     optimizers = [
-        torch.optim.Muon(inner, lr=4e-3, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.Adam(outer, lr=4e-3, betas=(0.9, 0.98)),
+        torch.optim.Muon(inner, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Adam(outer, lr=rate, betas=(0.9, 0.98)),
     ]
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(o, lambda step: min((step + 1) / 100, 1 - step / steps)) for o in optimizers
@@ -178,7 +185,7 @@ def school(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: W
     terms = []
     while len(terms) < TERMS and (not terms or terms[-1]["solves"] < SOLVES):
         steps = NEXT_TERM if terms else FIRST_TERM
-        terms.append(train(model, tokenizer, world, steps, seed + len(terms), school=True))
+        terms.append(train(model, tokenizer, world, steps, seed + len(terms), SCHOOL_RATE, school=True))
         terms[-1]["solves"] = solves(model, tokenizer, world)
         print(f"end of term {len(terms)}: solves {terms[-1]['solves']:.1%}", flush=True)
         model.train()
@@ -229,7 +236,7 @@ def main() -> None:
         making["from"] = inherit(model, tokenizer, world, parent)
     if not parent:
         making["school"] = school(model, tokenizer, world, options.seed)
-    making["habits"] = train(model, tokenizer, world, HABIT_STEPS, options.seed, school=False)
+    making["habits"] = train(model, tokenizer, world, HABIT_STEPS, options.seed, HABIT_RATE, school=False)
     making["sha256"] = save(model, tokenizer, options.out)
     making["validation"] = {
         task.name: examine(model, tokenizer, world, task, EXAMINED, options.seed) for task in world.tasks
