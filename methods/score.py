@@ -21,13 +21,11 @@ take one gradient step. All of SCoRe is in this file and in the four that it cal
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from scorebench.contracts import Dialogue, Task
@@ -39,9 +37,12 @@ from scorebench.progress import Progress, progress
 from scorebench.training.checkpoint import StageState
 from scorebench.training.lesson import Lesson, PolicyEngine
 from scorebench.training.objective import Stage, turn_rewards
+from scorebench.training.optimizer import adam
 from scorebench.training.rollout import Rollout, collect, first_attempts, joined
 from scorebench.training.sft import Imitation
+from scorebench.training.sharding import gathered
 from scorebench.training.update import UpdateStats, update
+from scorebench.training.weights import frozen_copy
 from scorebench.types import Problem, Sampling
 
 
@@ -139,8 +140,8 @@ class Score:
         policy = lesson.policy
         reference = lesson.reference
         if stage.reference == "start":
-            reference = copy.deepcopy(policy).requires_grad_(False)
-        optimizer = torch.optim.Adam(policy.parameters(), lr=stage.learning_rate)
+            reference = frozen_copy(policy)
+        optimizer = adam(policy, stage.learning_rate)
         state = StageState(lesson.folder / name, policy, optimizer, kl_T=[0.0] * stage.turns)
         state.resume()
         engine = lesson.engine()
@@ -176,7 +177,9 @@ class Score:
         if not count:
             return await collect(player, problems, config.samples)
         single = replace(player, turns=1, seed=seed_of(seed, "offline"))
-        given = await first_attempts(replace(single, engine=lesson.hf_engine(lesson.reference)), problems, count)
+        with gathered(lesson.reference):
+            base = lesson.hf_engine(lesson.reference)
+            given = await first_attempts(replace(single, engine=base), problems, count)
         rest = [None] * (config.samples - count)
         dialogues = await collect(player, problems, config.samples, [reply for own in given for reply in [*own, *rest]])
         return joined(dialogues, await collect(single, problems, count))

@@ -19,6 +19,7 @@ from scorebench.methods.base import intrinsic
 from scorebench.training.lesson import Lesson
 from scorebench.training.sft import Imitation, fine_tune
 from scorebench.training.traces import Example, Trace, collect_traces, write_examples
+from scorebench.training.weights import restore, snapshot
 from scorebench.types import Problem, Sampling
 
 
@@ -67,13 +68,13 @@ def own_corrections(traces: Sequence[Trace], plus: bool) -> list[Example]:
 
 def imitate_own_corrections(lesson: Lesson, method: Method, config: Imitation, folder: Path) -> None:
     """All rounds. The policy as it comes in is what every round begins from; also SCoRe's ablation of Stage II."""
-    start = {name: tensor.clone() for name, tensor in lesson.policy.state_dict().items()}
+    start = snapshot(lesson.policy)
     for number in range(1, config.rounds + 1):
         place = folder / f"round{number}"
         traces = sample_traces(lesson, method, config, place, config.dialogues // config.rounds)
         examples = own_corrections(traces, config.plus)
         write_examples(place / "examples.jsonl", examples)
-        lesson.policy.load_state_dict(start)
+        restore(lesson.policy, start)
         title = f"{method.name}, round {number}"
         fine_tune(lesson.policy, examples, config, place, seed_of(lesson.seed, place.name), title)
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from scorebench import commands
+from scorebench import analysis, checkpoints, commands
 from scorebench.errors import UserError
+from scorebench.flags import with_flags_of
 
 app = typer.Typer(
     add_completion=False,
@@ -61,7 +62,6 @@ def run(
 ) -> None:
     """Train where the method trains, play every dialogue, and print what self-correction was worth."""
     flags = {name: value for name, value in locals().items() if name != "config"}
-    flags["set"] = flags.pop("set_")
     from scorebench.settings import settings_from
 
     settings = settings_from(flags, config)
@@ -69,7 +69,8 @@ def run(
     from scorebench.session import Session
 
     session = Session(settings)
-    print(compare(_summaries(session.run()), tags=()))
+    if results := session.run():
+        print(compare(_summaries(results), tags=()))
     if session.owed:
         sys.exit(1)
 
@@ -123,22 +124,24 @@ def _print_registered(kind: Any) -> None:
         print(f"{name:14} {about.strip().splitlines()[0] if about.strip() else ''}")
 
 
+EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model
+
 for check in (commands.validate, commands.grade, commands.regrade, commands.doctor):
     app.command()(check)
 app.command("data")(commands.make_data)
+app.command("plots")(analysis.draw_plots)
+app.command()(analysis.view)
+app.command()(with_flags_of(run, without=["turns"])(analysis.scaling))
+app.command()(with_flags_of(run, without=EVALUATION)(checkpoints.train))
 
 
 Results = list[tuple[dict[str, Any], list[Any]]]
 
 
 def _stored(out: Path) -> Results:
-    from scorebench.store import all_runs
+    from scorebench.store import tested_runs
 
-    runs = all_runs(out / "runs")
-    if not runs:
-        raise UserError(f"There are no runs in {out / 'runs'}; make one with `scorebench run`, or name another --out.")
-    tested = [run for run in runs if run.identity["split"] == "test"]  # validation is for choosing settings
-    return [(run.meta(), list(run.rows().values())) for run in tested]
+    return [(run.meta(), list(run.rows().values())) for run in tested_runs(out / "runs")]
 
 
 def _summaries(results: Results) -> list[Any]:

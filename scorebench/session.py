@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeGuard
 
-from scorebench import embedded, registry
+from scorebench import embedded, ranks, registry
 from scorebench.contracts import Engine, Method, Opener, RemoteOpener, Source, Task, Trained
 from scorebench.engines.loading import ModelSpec, weights_digest
 from scorebench.engines.naming import engine_options
 from scorebench.errors import UserError
 from scorebench.runner import evaluate, has_error, problems_identity
 from scorebench.settings import Settings, changed, write_settings
-from scorebench.store import open_run
+from scorebench.store import Run, open_run
 from scorebench.trainer import Training, train, training_of
+from scorebench.training.tuning import tuning_from
 from scorebench.types import Episode, Problem, Sampling
 
 _MAX_TOKENS = 1024  # the paper does not state its own
@@ -25,17 +27,20 @@ _MAX_TOKENS_EMBEDDED = 256
 
 
 def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if ranks.is_first():
+        print(line, file=sys.stderr, flush=True)
 
 
 @dataclass
 class Session:
     """The settings, and what is kept between runs: the engine that was opened last.
 
+    open: from the folder of runs and an identity to the run that the episodes are taken from and added to.
     owed: how many dialogues of the runs so far have an error in them, and are to be played again.
     """
 
     settings: Settings
+    open: Callable[[Path, Mapping[str, Any]], Run] = open_run
     owed: int = 0
     _opened: tuple[Any, Engine] | None = field(default=None, repr=False)
 
@@ -47,7 +52,10 @@ class Session:
         return Source("hub" if self.settings.model and not self.settings.data else "embedded")
 
     def run(self) -> list[tuple[dict[str, Any], list[Episode]]]:
-        """All runs asked for, in order: run.json's content and the episodes of each."""
+        """All runs asked for, in order: run.json's content and the episodes of each.
+
+        Under torchrun all processes do the trainings, and the first one alone plays the runs; the others have none.
+        """
         names = self.settings
         tasks: list[Task] = [registry.find("task", name) for name in names.task]
         methods: list[Method] = [registry.find("method", name) for name in names.method]
@@ -55,7 +63,21 @@ class Session:
             raise UserError(f"--set changes how a method trains, but {', '.join(names.method)} does not train.")
         self._check_engine(methods)
         self._announce()
+        if ranks.count() > 1:
+            self._train_together([m for m in methods if trains(m)], tasks)
+            if not ranks.is_first():
+                return []
         return [self.run_one(method, task) for task in tasks for method in methods]
+
+    def _train_together(self, methods: Sequence[Trained], tasks: Sequence[Task]) -> None:
+        if not methods:
+            raise UserError(
+                "torchrun is for training, and no method here trains; start it without, and evaluate on many GPUs "
+                "with --engine vllm or a served endpoint."
+            )
+        for task in tasks:
+            for method in methods:
+                self.trained(method, task)
 
     def run_one(self, method: Method, task: Task) -> tuple[dict[str, Any], list[Episode]]:
         s = self.settings
@@ -65,9 +87,9 @@ class Session:
         spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
         sampling = Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
         identity = self._identity(method, task, loaded.data, problems, training, sampling)
-        run = open_run(s.out / "runs", identity)
+        run = self.open(s.out / "runs", identity)
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
-        write_settings(run.folder / "run.yaml", s.model_copy(update=own))
+        write_settings(run.folder / "run.yaml", s.model_copy(update={**own, "samples": run.identity["samples"]}))
         engine = self._engine(spec)
         episodes = asyncio.run(evaluate(run, method, task, problems, engine, sampling, s.turns, s.samples, s.seed))
         meta = run.meta()
@@ -93,19 +115,40 @@ class Session:
             engine=self._engine_name,
         )
 
-    def trained(self, method: Trained, task: Task) -> Training:
-        """The method's training for this task, done now if it has not been."""
+    def train(self, before: Callable[[Training], None]) -> Training:
+        """The one training asked for, without an evaluation. before: as in `trained`."""
+        names = self.settings
+        if len(names.method) > 1 or len(names.task) > 1:
+            raise UserError("One method is trained on one task at a time; name one of each.")
+        task: Task = registry.find("task", names.task[0])
+        method: Method = registry.find("method", names.method[0])
+        if not trains(method):
+            raise UserError(f"{method.name} does not train; `scorebench run` evaluates it as it is.")
+        self._check_engine([method])
+        self._announce()
+        return self.trained(method, task, before)
+
+    def trained(
+        self, method: Trained, task: Task, before: Callable[[Training], None] = lambda training: None
+    ) -> Training:
+        """The method's training for this task, done now if it has not been. before: sees it first, and may object."""
         s = self.settings
-        config = changed(method.preset(task, embedded=s.model is None), s.set)
+        tuning, assignments = tuning_from(s.set)
+        config = changed(method.preset(task, embedded=s.model is None), assignments)
         school: Task = registry.find("task", task.trained_on)
         loaded = school.load("train", self.source)
         spec = self.spec(task)
-        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed)
+        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)
+        before(training)
+        if ranks.count() > 1 and self._engine_name != "hf":
+            raise UserError(
+                f"Under torchrun rollouts are played in process; take --engine hf, not {self._engine_name}."
+            )
         if not training.complete:
             self._opened = None  # the training needs its memory
             self._threads()
             tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, loaded.problems, spec, s.seed)
+            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
         return training
 
     def _identity(

@@ -139,10 +139,31 @@ def open_run(root: Path, identity: Mapping[str, Any]) -> Run:
     return Run(folder, identity)
 
 
+def open_pool(root: Path, identity: Mapping[str, Any]) -> Run:
+    """A run to draw this one's samples from: a stored one that has them all or more, else a new one.
+
+    Sample k of a problem is the same dialogue however many there are, so that the first samples of a larger run are
+    those of a smaller one. A new one is made in `pools` beside root: no table of results shows it.
+    """
+    pools = root.with_name("pools")
+    wanted = digest({**identity, "samples": 0})
+    stored = [run for run in [*all_runs(root), *all_runs(pools)] if digest({**run.identity, "samples": 0}) == wanted]
+    enough = [run for run in stored if run.identity["samples"] >= identity["samples"]]
+    return min(enough, key=lambda run: run.identity["samples"]) if enough else open_run(pools, identity)
+
+
 def all_runs(root: Path) -> list[Run]:
     """Every run under root, by name."""
     found = sorted(root.glob("*/run.json"))
     return [Run(path.parent, read_json(path)["identity"]) for path in found]
+
+
+def tested_runs(root: Path) -> list[Run]:
+    """The runs that tables show, those on test problems: validation is for choosing settings. UserError if none."""
+    runs = [run for run in all_runs(root) if run.identity["split"] == "test"]
+    if not runs:
+        raise UserError(f"There are no runs in {root}; make one with `scorebench run`, or name another --out.")
+    return runs
 
 
 def read_json(path: Path) -> Any:

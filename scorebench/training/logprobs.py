@@ -62,7 +62,14 @@ def _chunk(
 
 
 def _hidden(model: Any, ids_BL: torch.Tensor) -> torch.Tensor:
-    return model.get_decoder()(input_ids=ids_BL, use_cache=False).last_hidden_state
+    """The decoder's last states, in a call of the whole model, whose adapter and shards are a matter of its calls."""
+    states: list[torch.Tensor] = []
+    hook = model.get_decoder().register_forward_hook(lambda _, args, out: states.append(out.last_hidden_state))
+    try:
+        model(input_ids=ids_BL, use_cache=False, logits_to_keep=1)
+    finally:
+        hook.remove()
+    return states[0]
 
 
 def _logits(model: Any, hidden_ND: torch.Tensor) -> torch.Tensor:
