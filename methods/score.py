@@ -200,6 +200,7 @@ def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: fl
         "unchanged": sum(first.reply.text == last.reply.text for first, last in pairs) / max(len(pairs), 1),
         "truncated": sum(a.reply.finish_reason == "length" for row in attempts for a in row),
         "errors": sum(a.verdict.outcome == "error" for row in attempts for a in row),
+        "loss": stats.loss,
         "kl": stats.kl_T,
         "tokens": stats.tokens_T,
         "entropy": stats.entropy_T,
