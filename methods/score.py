@@ -121,6 +121,7 @@ class Score:
 
     name: str = "score"
     ablate: Callable[[ScoreConfig], ScoreConfig] = lambda config: config
+    about: str = "SCoRe: reinforcement learning in two stages, with a bonus for the change."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)
@@ -203,6 +204,7 @@ def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: fl
         "unchanged": sum(first.reply.text == last.reply.text for first, last in pairs) / max(len(pairs), 1),
         "truncated": sum(a.reply.finish_reason == "length" for row in attempts for a in row),
         "errors": sum(a.verdict.outcome == "error" for row in attempts for a in row),
+        "loss": stats.loss,
         "kl": stats.kl_T,
         "tokens": stats.tokens_T,
         "entropy": stats.entropy_T,
@@ -281,10 +283,10 @@ def _three_turns(config: ScoreConfig) -> ScoreConfig:
     )
 
 
-no_stage1 = Score("score-no-stage1", _no_stage1)
-no_shaping = Score("score-no-shaping", _no_shaping)
-star_stage2 = Score("score-star-stage2", _star_stage2)
-offline = Score("score-offline", _offline)
-single_turn = Score("rl-single-turn", _single_turn)
-multi_turn = Score("rl-multi-turn", _multi_turn)
-three_turns = Score("score-three-turns", _three_turns)
+no_stage1 = Score("score-no-stage1", _no_stage1, "SCoRe without Stage I: all steps are Stage II's.")
+no_shaping = Score("score-no-shaping", _no_shaping, "SCoRe without the bonus for the change in Stage II.")
+star_stage2 = Score("score-star-stage2", _star_stage2, "SCoRe with STaR in the place of Stage II.")
+offline = Score("score-offline", _offline, "SCoRe whose second attempts are trained on the base model's first ones.")
+single_turn = Score("rl-single-turn", _single_turn, "Reinforcement learning of attempt 1 alone.")
+multi_turn = Score("rl-multi-turn", _multi_turn, "Reinforcement learning of both attempts: no Stage I, no bonus.")
+three_turns = Score("score-three-turns", _three_turns, "SCoRe for three attempts: Stage I in two parts.")

@@ -120,8 +120,9 @@ def _print_registered(kind: Any) -> None:
     from scorebench import registry
 
     for name in registry.names(kind):
-        about = sys.modules[type(registry.find(kind, name)).__module__].__doc__ or ""
-        print(f"{name:14} {about.strip().splitlines()[0] if about.strip() else ''}")
+        found = registry.find(kind, name)
+        about = getattr(found, "about", None) or sys.modules[type(found).__module__].__doc__ or ""
+        print(f"{name:17} {about.strip().partition(chr(10))[0]}")
 
 
 EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model

@@ -5,6 +5,9 @@ and hf does not: several GPUs, quantised weights, layers with recurrent state. A
 but on a GPU rounding depends on the batch, so a near tie may fall differently from one run to the next.
 """
 
+# pyright: reportMissingImports=false
+# vLLM is optional, and mostly not installed where types are checked.
+
 from __future__ import annotations
 
 import asyncio
@@ -124,7 +127,7 @@ class VLLMEngine:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _generate(self, prompt_ids: tuple[int, ...], parameters: Any) -> Any:
-        from vllm import TokensPrompt
+        from vllm.inputs import TokensPrompt
 
         prompt = TokensPrompt(prompt_token_ids=list(prompt_ids))
         outputs = [o async for o in self._llm.generate(prompt, parameters, request_id=str(next(self._numbers)))]
@@ -132,8 +135,7 @@ class VLLMEngine:
 
     def _parameters(self, sampling: Sampling, room: int, seed: int) -> Any:
         """The same sampling in vLLM's words. Ends of turns are ours, so vLLM's idea of them is switched off."""
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         if 0 < sampling.temperature < 0.01 or sampling.temperature > 2:
             raise UserError("vLLM samples at temperatures from 0.01 to 2, or greedily at 0; change --temperature.")

@@ -85,17 +85,18 @@ def update(
             if weight:
                 sums.add(loss, kl_BT, turn_N, stats.entropy_N, _gaps(stats.logp_N, episodes))
         loss, gap, worst_gap = sums.over_processes()
-        _check_drift(gap / sums.tokens_T.sum().item(), policy.dtype)
+        kl_T, tokens_T, entropy_T = sums.by_turn_3T.tolist()
+        _check_drift(gap / sum(tokens_T), policy.dtype)
         norm = torch.nn.utils.clip_grad_norm_(parameters(optimizer), _CLIP)
         optimizer.step()
     return UpdateStats(
         loss=loss / count,
-        kl_T=(sums.kl_T / count).tolist(),
-        tokens_T=(sums.tokens_T / count).tolist(),
-        entropy_T=(sums.entropy_T / sums.tokens_T.clamp(min=1)).tolist(),
+        kl_T=[kl / count for kl in kl_T],
+        tokens_T=[tokens / count for tokens in tokens_T],
+        entropy_T=[e / max(tokens, 1) for e, tokens in zip(entropy_T, tokens_T, strict=True)],
         grad_norm=number(norm),
         worst_logprob_gap=worst_gap,
-        mean_logprob_gap=gap / sums.tokens_T.sum().item(),
+        mean_logprob_gap=gap / sum(tokens_T),
     )
 
 
