@@ -4,7 +4,7 @@ Dialogues are generated, tokenised exactly as the engine will continue them, and
 loss on the replies alone, in two phases: at school nearly every first attempt is worked out; then come the habits of
 the finished model, which answers much at first sight. Habits alone, from the start, did not teach it to solve. Then the
 model is examined on validation problems, and all that was measured goes to DIR/making.json. The model for math begins
-from nothing; the one for code begins as the one for math, whose tables of arithmetic it needs, and goes to school for less.
+from nothing; the one for code begins as the one for math, whose tables of arithmetic it needs, and has less school.
 """
 
 from __future__ import annotations
