@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scorebench import commands
+from scorebench import commands, reproduce
 from scorebench.errors import UserError
 
 app = typer.Typer(
@@ -126,6 +126,7 @@ def _print_registered(kind: Any) -> None:
 for check in (commands.validate, commands.grade, commands.regrade, commands.doctor):
     app.command()(check)
 app.command("data")(commands.make_data)
+app.command()(reproduce.reproduce)
 
 
 Results = list[tuple[dict[str, Any], list[Any]]]

@@ -9,14 +9,16 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeGuard
 
+from pydantic import BaseModel
+
 from scorebench import embedded, registry
-from scorebench.contracts import Engine, Method, Opener, RemoteOpener, Source, Task, Trained
+from scorebench.contracts import Engine, Loaded, Method, Opener, RemoteOpener, Source, Task, Trained
 from scorebench.engines.loading import ModelSpec, weights_digest
 from scorebench.engines.naming import engine_options
 from scorebench.errors import UserError
 from scorebench.runner import evaluate, has_error, problems_identity
 from scorebench.settings import Settings, changed, write_settings
-from scorebench.store import open_run
+from scorebench.store import Run, open_run, run_of
 from scorebench.trainer import Training, train, training_of
 from scorebench.types import Episode, Problem, Sampling
 
@@ -59,20 +61,39 @@ class Session:
 
     def run_one(self, method: Method, task: Task) -> tuple[dict[str, Any], list[Episode]]:
         s = self.settings
-        loaded = task.load(s.split, self.source)
-        problems = loaded.problems[: s.limit]
+        loaded = self._loaded(task)
         training = self.trained(method, task) if trains(method) else None
         spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
-        sampling = Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
-        identity = self._identity(method, task, loaded.data, problems, training, sampling)
-        run = open_run(s.out / "runs", identity)
+        run = open_run(s.out / "runs", self._identity(method, task, loaded, training))
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
         write_settings(run.folder / "run.yaml", s.model_copy(update=own))
         engine = self._engine(spec)
-        episodes = asyncio.run(evaluate(run, method, task, problems, engine, sampling, s.turns, s.samples, s.seed))
+        episodes = asyncio.run(
+            evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
+        )
         meta = run.meta()
         self._tell_end(meta, episodes)
         return meta, episodes
+
+    def complete(self, method: Method, task: Task) -> Run | None:
+        """The run that run_one would give, if nothing is left to do for it, errors included; nothing is done."""
+        training = self._training(method, task)[0] if trains(method) else None
+        if training and not training.complete:
+            return None
+        loaded = self._loaded(task)
+        run = run_of(self.settings.out / "runs", self._identity(method, task, loaded, training))
+        graded = [episode for episode in run.rows().values() if not has_error(episode)]
+        return run if len(graded) == len(loaded.problems) * self.settings.samples else None
+
+    def _loaded(self, task: Task) -> Loaded:
+        """The problems that are asked for, and where they are from."""
+        loaded = task.load(self.settings.split, self.source)
+        return replace(loaded, problems=loaded.problems[: self.settings.limit])
+
+    @property
+    def sampling(self) -> Sampling:
+        s = self.settings
+        return Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
 
     @property
     def max_tokens(self) -> int:
@@ -94,40 +115,37 @@ class Session:
 
     def trained(self, method: Trained, task: Task) -> Training:
         """The method's training for this task, done now if it has not been."""
+        training, config, school, problems = self._training(method, task)
+        if not training.complete:
+            self._threads()
+            tell(f"Training {method.name} on {len(problems)} {school.name} problems, in {training.folder}")
+            train(training, method, config, school, problems, self.spec(task), self.settings.seed)
+        return training
+
+    def _training(self, method: Trained, task: Task) -> tuple[Training, BaseModel, Task, tuple[Problem, ...]]:
+        """The method's training for this task, done or not, with its configuration and what it is trained on."""
         s = self.settings
         config = changed(method.preset(task, embedded=s.model is None), s.set)
         school: Task = registry.find("task", task.trained_on)
         loaded = school.load("train", self.source)
         spec = self.spec(task)
         training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed)
-        if not training.complete:
-            self._threads()
-            tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, loaded.problems, spec, s.seed)
-        return training
+        return training, config, school, loaded.problems
 
-    def _identity(
-        self,
-        method: Method,
-        task: Task,
-        data: str,
-        problems: tuple[Problem, ...],
-        training: Training | None,
-        sampling: Sampling,
-    ) -> Mapping[str, Any]:
+    def _identity(self, method: Method, task: Task, loaded: Loaded, training: Training | None) -> Mapping[str, Any]:
         """What defines the run. The model is the one before training; the training says what became of it."""
         s = self.settings
         spec = self.spec(task)
         return {
             "task": {"name": task.name, "version": task.version},
-            "data": data,
+            "data": loaded.data,
             "split": s.split,
-            "problems": problems_identity(task, problems),
+            "problems": problems_identity(task, loaded.problems),
             "method": {"name": method.name, "config": training.identity["method"]["config"] if training else {}},
             "model": self._model_identity(spec),
             "training": _checkpoint(training) if training else None,
             "engine": self._engine_name,
-            "sampling": asdict(sampling),
+            "sampling": asdict(self.sampling),
             "system_prompt": spec.system_prompt,
             "turns": s.turns,
             "samples": s.samples,

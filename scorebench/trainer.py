@@ -14,7 +14,7 @@ from typing import Any
 
 from scorebench.contracts import Task, Trained
 from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer, weights_digest
-from scorebench.files import replacing, write_json
+from scorebench.files import alone, replacing, write_json
 from scorebench.runner import graders
 from scorebench.store import environment, folder_name
 from scorebench.types import Problem
@@ -61,7 +61,24 @@ def train(
     spec: ModelSpec,
     seed: int,
 ) -> None:
-    """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens."""
+    """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens.
+
+    Raises UserError where another process is at it.
+    """
+    with alone(training.folder, "training in"):
+        if not training.complete:  # another process may have ended it a moment ago
+            _train(training, method, config, task, problems, spec, seed)
+
+
+def _train(
+    training: Training,
+    method: Trained,
+    config: Any,
+    task: Task,
+    problems: Sequence[Problem],
+    spec: ModelSpec,
+    seed: int,
+) -> None:
     from scorebench.training.checkpoint import weights_faults
     from scorebench.training.lesson import Lesson
 

@@ -1,0 +1,99 @@
+"""`scorebench reproduce`: the whole paper in the embedded world, and a page that says what came out of it.
+
+Every method over several seeds, the scaling pools, the table beside the paper's, the verdict on its ten claims. All
+of it stands on what `scorebench run --method M --task T --seed S` gives, with no other flags, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scorebench.errors import UserError
+
+if TYPE_CHECKING:
+    from scorebench.settings import Settings
+
+# The rows of the paper's tables, in its order: main table, then ablations.
+METHODS = ("base", "self-refine", "pair-sft", "pair-sft+", "star", "star+", "score")
+ABLATIONS = ("rl-single-turn", "rl-multi-turn", "score-no-stage1", "score-no-shaping")
+ABLATIONS += ("score-star-stage2", "score-offline")
+EXAMPLES = {"--tasks": "math", "--methods": "base,score"}
+SEEDS = {"math": 5, "mbpp": 3, "humaneval": 3}
+
+# The pools that sequential and parallel sampling are drawn from.
+SCALED = ("base", "score")
+SCALING_PROBLEMS = 200
+SCALING_SAMPLES = 32  # as many as the paper's largest budget
+SCALING_TEMPERATURE = 0.7  # the paper's
+
+
+def reproduce(
+    tasks: Annotated[str, typer.Option(help="Tasks: math,mbpp,humaneval.")] = ",".join(SEEDS),
+    methods: Annotated[str, typer.Option(help="Methods; by default all of the paper's tables.")] = ",".join(
+        METHODS + ABLATIONS
+    ),
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds of every run. Default 5 for math, 3 for the code tasks.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at once, of one thread each.")] = 2,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems, to try it out.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs and checkpoints.")] = Path("results"),
+    to: Annotated[Path | None, typer.Option(help="Folder for the page. Default OUT/embedded.")] = None,
+) -> None:
+    """Run every method over seeds in the embedded world, and write the page that says what came out as in the paper.
+
+    Killed at any moment, the same command goes on. Exit status 1 where a run failed; the page then lacks it.
+    """
+    from scorebench.crew import carry_out
+    from scorebench.files import alone
+
+    names = _words(tasks, "--tasks"), _words(methods, "--methods")
+    runs = [*table_runs(*names, seeds, out, limit), *scaling_runs(*names, out, limit)]
+    with alone(out, "reproducing in"):
+        failures = carry_out(runs, jobs, out / "logs")
+    for failure in failures:
+        typer.echo(f"failed: {failure}", err=True)
+    if failures:
+        typer.echo(f"{len(failures)} of {len(runs)} runs failed; the same command tries them again.", err=True)
+        raise typer.Exit(1)
+
+
+def table_runs(
+    tasks: Sequence[str], methods: Sequence[str], seeds: int | None, out: Path, limit: int | None
+) -> list[Settings]:
+    """The runs behind the table, a seed of everything before the next seed."""
+    from scorebench.settings import Settings
+
+    counts = {task: seeds or SEEDS.get(task, 3) for task in tasks}
+    return [
+        Settings(method=[method], task=[task], seed=seed, out=out, limit=limit)
+        for seed in range(max(counts.values(), default=0))
+        for task in tasks
+        for method in methods
+        if seed < counts[task]
+    ]
+
+
+def scaling_runs(tasks: Sequence[str], methods: Sequence[str], out: Path, limit: int | None) -> list[Settings]:
+    """The pools of sampled dialogues, of the first seed's models."""
+    from scorebench.settings import Settings
+
+    shown = min(limit or SCALING_PROBLEMS, SCALING_PROBLEMS)
+    sampled = {"samples": SCALING_SAMPLES, "temperature": SCALING_TEMPERATURE, "limit": shown}
+    return [
+        Settings(method=[method], task=[task], seed=0, out=out, **sampled)
+        for task in tasks
+        for method in SCALED
+        if method in methods
+    ]
+
+
+def _words(text: str, flag: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise UserError(f"{flag} names nothing; leave it out for all, or give names such as {flag} {EXAMPLES[flag]}.")
+    return words
