@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from scorebench import commands, reproduce
+from scorebench import analysis, checkpoints, commands, reproduce
 from scorebench.errors import UserError
+from scorebench.flags import with_flags_of
 
 app = typer.Typer(
     add_completion=False,
@@ -61,7 +62,6 @@ def run(
 ) -> None:
     """Train where the method trains, play every dialogue, and print what self-correction was worth."""
     flags = {name: value for name, value in locals().items() if name != "config"}
-    flags["set"] = flags.pop("set_")
     from scorebench.settings import settings_from
 
     settings = settings_from(flags, config)
@@ -123,10 +123,14 @@ def _print_registered(kind: Any) -> None:
         print(f"{name:14} {about.strip().splitlines()[0] if about.strip() else ''}")
 
 
+EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model
+
 for check in (commands.validate, commands.grade, commands.regrade, commands.doctor):
     app.command()(check)
 app.command("data")(commands.make_data)
 app.command()(reproduce.reproduce)
+app.command()(with_flags_of(run, without=["turns"])(analysis.scaling))
+app.command()(with_flags_of(run, without=EVALUATION)(checkpoints.train))
 
 
 Results = list[tuple[dict[str, Any], list[Any]]]

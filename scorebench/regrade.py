@@ -71,7 +71,7 @@ def regrade(run: Run, data: Path | None = None) -> Regraded:
     Raises UserError where the run has no rows, or the task's problems are not those that it was made on.
     """
     task: Task = registry.find("task", run.identity["task"]["name"])
-    problems = _same_problems(run, task, data)
+    problems = problems_of(run, task, data)
     with run.writing():  # nobody else appends meanwhile; what it opens is replaced below
         rows = list(run.lines())
         if not rows:
@@ -93,8 +93,8 @@ def regrade(run: Run, data: Path | None = None) -> Regraded:
     return Regraded(sum(len(episode.attempts) for episode in before), changes, kept)
 
 
-def _same_problems(run: Run, task: Task, data: Path | None) -> dict[str, Problem]:
-    """The run's problems by id, after a check that they are what they were."""
+def problems_of(run: Run, task: Task, data: Path | None = None) -> dict[str, Problem]:
+    """The problems of a stored run by id; UserError where they are not what they were."""
     loaded = task.load(run.identity["split"], _source(run, data))
     expected = run.identity["problems"]
     problems = loaded.problems[: expected["count"]]

@@ -15,7 +15,7 @@ import typer
 from scorebench.errors import UserError
 
 if TYPE_CHECKING:
-    from scorebench.settings import Settings
+    from scorebench.crew import Job
 
 # The rows of the paper's tables, in its order: main table, then ablations.
 METHODS = ("base", "self-refine", "pair-sft", "pair-sft+", "star", "star+", "score")
@@ -26,9 +26,9 @@ SEEDS = {"math": 5, "mbpp": 3, "humaneval": 3}
 
 # The pools that sequential and parallel sampling are drawn from.
 SCALED = ("base", "score")
-SCALING_PROBLEMS = 200
-SCALING_SAMPLES = 32  # as many as the paper's largest budget
-SCALING_TEMPERATURE = 0.7  # the paper's
+BUDGETS = (2, 4, 8, 16, 32)  # the paper's, as its temperature is
+POOL_TEMPERATURE = 0.7
+POOL_PROBLEMS = 200
 
 
 def reproduce(
@@ -52,40 +52,42 @@ def reproduce(
     from scorebench.files import alone
 
     names = _words(tasks, "--tasks"), _words(methods, "--methods")
-    runs = [*table_runs(*names, seeds, out, limit), *scaling_runs(*names, out, limit)]
+    work = [*table_jobs(*names, seeds, out, limit), *pool_jobs(*names, out, limit)]
     with alone(out, "reproducing in"):
-        failures = carry_out(runs, jobs, out / "logs")
+        failures = carry_out(work, jobs, out / "logs")
     for failure in failures:
         typer.echo(f"failed: {failure}", err=True)
     if failures:
-        typer.echo(f"{len(failures)} of {len(runs)} runs failed; the same command tries them again.", err=True)
+        typer.echo(f"{len(failures)} of {len(work)} runs failed; the same command tries them again.", err=True)
         raise typer.Exit(1)
 
 
-def table_runs(
+def table_jobs(
     tasks: Sequence[str], methods: Sequence[str], seeds: int | None, out: Path, limit: int | None
-) -> list[Settings]:
+) -> list[Job]:
     """The runs behind the table, a seed of everything before the next seed."""
+    from scorebench.crew import Job
     from scorebench.settings import Settings
 
     counts = {task: seeds or SEEDS.get(task, 3) for task in tasks}
     return [
-        Settings(method=[method], task=[task], seed=seed, out=out, limit=limit)
-        for seed in range(max(counts.values(), default=0))
+        Job(Settings(method=[method], task=[task], seed=seed, out=out, limit=limit))
+        for seed in range(max(counts.values()))
         for task in tasks
         for method in methods
         if seed < counts[task]
     ]
 
 
-def scaling_runs(tasks: Sequence[str], methods: Sequence[str], out: Path, limit: int | None) -> list[Settings]:
-    """The pools of sampled dialogues, of the first seed's models."""
+def pool_jobs(tasks: Sequence[str], methods: Sequence[str], out: Path, limit: int | None) -> list[Job]:
+    """The pools of sampled dialogues behind the scaling curves, by the first seed's models."""
+    from scorebench.crew import Job
     from scorebench.settings import Settings
 
-    shown = min(limit or SCALING_PROBLEMS, SCALING_PROBLEMS)
-    sampled = {"samples": SCALING_SAMPLES, "temperature": SCALING_TEMPERATURE, "limit": shown}
+    shown = min(limit or POOL_PROBLEMS, POOL_PROBLEMS)
+    sampled = {"samples": max(BUDGETS), "temperature": POOL_TEMPERATURE, "limit": shown}
     return [
-        Settings(method=[method], task=[task], seed=0, out=out, **sampled)
+        Job(Settings(method=[method], task=[task], out=out, **sampled), pool=True)
         for task in tasks
         for method in SCALED
         if method in methods

@@ -100,10 +100,13 @@ def _pool(problem_id: str, dialogues: Sequence[Episode], vote_key: VoteKey) -> P
     )
 
 
-def scale(problems: Sequence[Pool], budgets: Sequence[int], draws: int = DRAWS) -> Scaling:
+def scale(
+    problems: Sequence[Pool], budgets: Sequence[int], draws: int = DRAWS, tell: Callable[[int], None] = lambda _: None
+) -> Scaling:
     """The two curves over the budgets, each an even number of attempts a problem.
 
-    Raises UserError for an odd budget, and for one that is larger than a problem's pool.
+    tell: is told how many problems are done. Raises UserError for an odd budget, and for one that is larger than a
+    problem's pool.
     """
     _check(problems, budgets)
     rng = np.random.default_rng(statistics.SEED)
@@ -114,6 +117,7 @@ def scale(problems: Sequence[Pool], budgets: Sequence[int], draws: int = DRAWS) 
         for b, budget in enumerate(budgets):
             parallel_PN[p, b] = _vote(pool, order_RM[:, :budget], turn=0)
             sequential_PN[p, b] = _vote(pool, order_RM[:, : budget // 2], turn=1)
+        tell(p + 1)
     size_P = np.array([len(pool.keys_MT) for pool in problems])
     first, both = (float(np.mean([pool.tokens_MT[:, :turns].sum(1).mean() for pool in problems])) for turns in (1, 2))
     points = []
@@ -126,14 +130,21 @@ def scale(problems: Sequence[Pool], budgets: Sequence[int], draws: int = DRAWS) 
     return Scaling(tuple(points), differences)
 
 
-def _check(problems: Sequence[Pool], budgets: Sequence[int]) -> None:
-    if not problems or not budgets:
-        raise UserError("Scaling needs at least one problem and one budget; give --budgets such as 2,4,8.")
+def check_budgets(budgets: Sequence[int]) -> None:
+    """Raise UserError unless there are budgets, each an even number from 2."""
+    if not budgets:
+        raise UserError("Scaling needs at least one budget; give --budgets such as 2,4,8.")
     for budget in budgets:
         if budget < 2 or budget % 2:
             raise UserError(
                 f"The budget {budget} cannot be halved into attempts and corrections; give even budgets from 2."
             )
+
+
+def _check(problems: Sequence[Pool], budgets: Sequence[int]) -> None:
+    check_budgets(budgets)
+    if not problems:
+        raise UserError("Scaling needs at least one problem; take a run that has episodes.")
     smallest = min(problems, key=lambda pool: len(pool.keys_MT))
     if len(smallest.keys_MT) < max(budgets):
         raise UserError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from pydantic import BaseModel
@@ -34,10 +35,12 @@ def tell(line: str) -> None:
 class Session:
     """The settings, and what is kept between runs: the engine that was opened last.
 
+    open: from the folder of runs and an identity to the run that the episodes are taken from and added to.
     owed: how many dialogues of the runs so far have an error in them, and are to be played again.
     """
 
     settings: Settings
+    open: Callable[[Path, Mapping[str, Any]], Run] = open_run
     owed: int = 0
     _opened: tuple[Any, Engine] | None = field(default=None, repr=False)
 
@@ -64,9 +67,9 @@ class Session:
         loaded = self._loaded(task)
         training = self.trained(method, task) if trains(method) else None
         spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
-        run = open_run(s.out / "runs", self._identity(method, task, loaded, training))
+        run = self.open(s.out / "runs", self._identity(method, task, loaded, training))
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
-        write_settings(run.folder / "run.yaml", s.model_copy(update=own))
+        write_settings(run.folder / "run.yaml", s.model_copy(update={**own, "samples": run.identity["samples"]}))
         engine = self._engine(spec)
         episodes = asyncio.run(
             evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
@@ -75,15 +78,19 @@ class Session:
         self._tell_end(meta, episodes)
         return meta, episodes
 
-    def complete(self, method: Method, task: Task) -> Run | None:
-        """The run that run_one would give, if nothing is left to do for it, errors included; nothing is done."""
+    def complete(self, method: Method, task: Task, find: Callable[[Path, Any], Run] = run_of) -> Run | None:
+        """The run that run_one would give, if nothing is left to do for it, errors included; nothing is done.
+
+        find: where it lies, if it is there; find_pool for a run that serves as a pool.
+        """
         training = self._training(method, task)[0] if trains(method) else None
         if training and not training.complete:
             return None
         loaded = self._loaded(task)
-        run = run_of(self.settings.out / "runs", self._identity(method, task, loaded, training))
-        graded = [episode for episode in run.rows().values() if not has_error(episode)]
-        return run if len(graded) == len(loaded.problems) * self.settings.samples else None
+        run = find(self.settings.out / "runs", self._identity(method, task, loaded, training))
+        samples = self.settings.samples
+        graded = [e for e in run.rows().values() if e.sample < samples and not has_error(e)]
+        return run if len(graded) == len(loaded.problems) * samples else None
 
     def _loaded(self, task: Task) -> Loaded:
         """The problems that are asked for, and where they are from."""
@@ -113,9 +120,25 @@ class Session:
             options=engine_options(self._engine_name, self._opener, s.model_args),
         )
 
-    def trained(self, method: Trained, task: Task) -> Training:
-        """The method's training for this task, done now if it has not been."""
+    def train(self, before: Callable[[Training], None]) -> Training:
+        """The one training asked for, without an evaluation. before: as in `trained`."""
+        names = self.settings
+        if len(names.method) > 1 or len(names.task) > 1:
+            raise UserError("One method is trained on one task at a time; name one of each.")
+        task: Task = registry.find("task", names.task[0])
+        method: Method = registry.find("method", names.method[0])
+        if not trains(method):
+            raise UserError(f"{method.name} does not train; `scorebench run` evaluates it as it is.")
+        self._check_engine([method])
+        self._announce()
+        return self.trained(method, task, before)
+
+    def trained(
+        self, method: Trained, task: Task, before: Callable[[Training], None] = lambda training: None
+    ) -> Training:
+        """The method's training for this task, done now if it has not been. before: sees it first, and may object."""
         training, config, school, problems = self._training(method, task)
+        before(training)
         if not training.complete:
             self._threads()
             tell(f"Training {method.name} on {len(problems)} {school.name} problems, in {training.folder}")

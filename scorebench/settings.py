@@ -49,10 +49,10 @@ class Settings(BaseModel):
 
 
 def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
-    """Flags over the configuration file over the defaults."""
+    """Flags over the configuration file over the defaults. A name may end in _, where Python has the word: set_."""
     from scorebench.engines.naming import unfolded
 
-    given = {name: value for name, value in flags.items() if value not in (None, [])}
+    given = {name.rstrip("_"): value for name, value in flags.items() if value not in (None, [])}
     merged = unfolded({**(_read_yaml(config) if config else {}), **given})
     for needed in ("method", "task"):
         if needed not in merged:

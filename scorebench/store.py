@@ -139,6 +139,25 @@ def open_run(root: Path, identity: Mapping[str, Any]) -> Run:
     return run
 
 
+def find_pool(root: Path, identity: Mapping[str, Any]) -> Run:
+    """A run to draw this one's samples from: a stored one that has them all or more, else one of its own.
+
+    Sample k of a problem is the same dialogue however many there are, so that the first samples of a larger run are
+    those of a smaller one. One of its own lies in `pools` beside root: no table of results shows it.
+    """
+    pools = root.with_name("pools")
+    wanted = digest({**identity, "samples": 0})
+    stored = [run for run in [*all_runs(root), *all_runs(pools)] if digest({**run.identity, "samples": 0}) == wanted]
+    enough = [run for run in stored if run.identity["samples"] >= identity["samples"]]
+    return min(enough, key=lambda run: run.identity["samples"]) if enough else run_of(pools, identity)
+
+
+def open_pool(root: Path, identity: Mapping[str, Any]) -> Run:
+    """find_pool's run, made if there is none."""
+    run = find_pool(root, identity)
+    return open_run(run.folder.parent, run.identity)
+
+
 def all_runs(root: Path) -> list[Run]:
     """Every run under root, by name."""
     found = sorted(root.glob("*/run.json"))

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from scorebench import crew
-from scorebench.crew import carry_out, lanes, seconds_left
+from scorebench.crew import Job, carry_out, lanes, seconds_left
 from scorebench.errors import UserError
 from scorebench.files import alone
-from scorebench.reproduce import ABLATIONS, METHODS, scaling_runs, table_runs
+from scorebench.reproduce import ABLATIONS, METHODS, pool_jobs, table_jobs
 from scorebench.settings import Settings
 from scorebench.store import Run
 from tests.test_cli import SHORT, command, rows_done, scorebench
@@ -22,108 +21,115 @@ from tests.test_cli import SHORT, command, rows_done, scorebench
 TRY = ("reproduce", "--tasks", "math", "--methods", "base,self-refine", "--seeds", "1", "--limit", "6")
 
 
-def settings(method: str = "base", task: str = "math", seed: int = 0, **more: Any) -> Settings:
-    return Settings(method=[method], task=[task], seed=seed, **more)
+def job(method: str = "base", task: str = "math", seed: int = 0, **more: Any) -> Job:
+    return Job(Settings(method=[method], task=[task], seed=seed, **more))
 
 
 def test_all_of_the_papers_rows_are_run_over_five_and_three_seeds() -> None:
-    runs = table_runs(["math", "mbpp", "humaneval"], [*METHODS, *ABLATIONS], None, Path("results"), None)
-    seeds = {(run.method[0], run.task[0]): 0 for run in runs}
-    for run in runs:
-        seeds[run.method[0], run.task[0]] += 1
-    assert len(seeds) == 13 * 3
-    assert {task: count for (_, task), count in seeds.items()} == {"math": 5, "mbpp": 3, "humaneval": 3}
-    assert len(set(seeds.values())) == 2
-    plain = Settings(method=["score"], task=["math"], seed=3)
-    assert plain in runs, "what the page shows is what the command without flags gives"
-    assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+    jobs = table_jobs(["math", "mbpp", "humaneval"], [*METHODS, *ABLATIONS], None, Path("results"), None)
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for one in jobs:
+        seeds.setdefault((one.task, one.method), []).append(one.settings.seed)
+    assert len(seeds) == 3 * 13
+    for (task, _), own in seeds.items():
+        assert own == list(range({"math": 5, "mbpp": 3, "humaneval": 3}[task]))
+    plain = Job(Settings(method=["score"], task=["math"], seed=3))
+    assert plain in jobs, "what the page shows is what the command without flags gives"
 
 
-def test_a_lane_holds_all_runs_that_train_the_same() -> None:
-    runs = table_runs(["math", "mbpp", "humaneval"], ["base", "score"], 2, Path("results"), None)
-    runs += scaling_runs(["math", "mbpp", "humaneval"], ["base", "score"], Path("results"), None)
-    found = lanes(runs)
-    assert sorted(map(id, runs)) == sorted(id(run) for lane in found for run in lane)
-    tasks = {(run.method[0], run.seed, run.task[0]): number for number, lane in enumerate(found) for run in lane}
-    assert tasks["score", 1, "mbpp"] == tasks["score", 1, "humaneval"]
-    assert len(set(tasks.values())) == len(found) == 2 * 2 * 2  # method, seed, and math or mbpp
-    assert len([run for lane in found for run in lane if run.samples > 1]) == 6
+def test_a_lane_holds_all_jobs_that_train_the_same() -> None:
+    tasks = ["math", "mbpp", "humaneval"]
+    jobs = table_jobs(tasks, ["base", "score"], 2, Path("results"), None)
+    jobs += pool_jobs(tasks, ["base", "score"], Path("results"), None)
+    found = lanes(jobs)
+    assert sorted(map(id, jobs)) == sorted(id(one) for lane in found for one in lane)
+    number = {(one.method, one.settings.seed, one.task): place for place, lane in enumerate(found) for one in lane}
+    assert number["score", 1, "mbpp"] == number["score", 1, "humaneval"]
+    assert len(set(number.values())) == len(found) == 2 * 2 * 2  # method, seed, and math or mbpp
+    assert len([one for lane in found for one in lane if one.pool]) == 6
 
 
-def test_a_command_repeats_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pool", [False, True])
+def test_a_command_repeats_its_settings(pool: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The words are parsed as the command line parses them."""
     from typer.testing import CliRunner
 
     from scorebench import cli
 
-    run = settings("score", seed=100, split="validation", limit=9, temperature=0.7, set=["samples=4", "problems=2"])
+    more = {"split": "validation", "limit": 9, "temperature": 0.5, "set": ["samples=4", "problems=2"]}
+    settings = Settings(method=["score"], task=["math"], seed=100, samples=64, **more)
     seen: list[Settings] = []
 
     class Recorded:
         owed = 0
 
-        def __init__(self, given: Settings) -> None:
+        def __init__(self, given: Settings, **more: Any) -> None:
             seen.append(given)
-
-        def run(self) -> list[Any]:
-            return []
+            raise UserError("seen")
 
     monkeypatch.setattr("scorebench.session.Session", Recorded)
-    CliRunner().invoke(cli.app, crew.command(run)[3:])
-    assert seen == [run]
+    monkeypatch.setattr("scorebench.curves.Session", Recorded)
+    CliRunner().invoke(cli.app, Job(settings, pool).command[3:])
+    assert seen == [settings]
 
 
-def test_a_run_that_fails_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(run: Settings) -> list[str]:
+def test_a_job_that_fails_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(self: Job) -> list[str]:
         code = {1: "import sys; sys.exit('no such luck')", 2: "import os; os.kill(os.getpid(), 9)"}
-        touch = f"open({str(tmp_path / str(run.seed))!r}, 'w')"
-        return [sys.executable, "-c", code.get(run.seed, touch)]
+        seed = self.settings.seed
+        return [sys.executable, "-c", code.get(seed, f"open({str(tmp_path / str(seed))!r}, 'w')")]
 
-    monkeypatch.setattr(crew, "command", fake)
-    runs = [settings(seed=seed, out=tmp_path) for seed in range(6)]
-    failures = carry_out(runs, jobs=2, logs=tmp_path / "logs")
-    assert {failure.run.seed: failure.said for failure in failures} == {1: "no such luck", 2: "ended with status -9"}
-    assert "base on math, seed 1" in str(next(failure for failure in failures if failure.run.seed == 1))
+    monkeypatch.setattr(Job, "command", property(fake))
+    failures = carry_out([job(seed=seed, out=tmp_path) for seed in range(6)], 2, tmp_path / "logs")
+    told = {failure.job.settings.seed: failure.said for failure in failures}
+    assert told == {1: "no such luck", 2: "ended with status -9"}
+    assert any("base on math, seed 1" in str(failure) for failure in failures)
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"0", "3", "4", "5"}
 
 
-def test_no_more_than_jobs_processes_and_never_two_of_a_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process holds its lane's lock and one of `jobs` slots, and fails where there is none."""
-    code = (
-        "import fcntl, sys, time\n"
-        "def held(name):\n"
-        "    file = open(name, 'w')\n"
-        "    try:\n        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
-        "    except BlockingIOError:\n        return None\n"
-        "    return file\n"
-        "lane, *slots = sys.argv[1:]\n"
-        "kept = [held(lane), next(filter(None, map(held, slots)), None)]\n"
-        "time.sleep(0.2)\n"
-        "sys.exit(None in kept)\n"
-    )
+# A process that holds its lane's lock and one of the slots, and fails where another one holds them all.
+HOLD = """
+import fcntl, sys, time
+def held(name):
+    file = open(name, "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    return file
+lane, *slots = sys.argv[1:]
+kept = [held(lane), next(filter(None, map(held, slots)), None)]
+time.sleep(0.2)
+sys.exit(None in kept)
+"""
+
+
+def test_no_more_processes_than_asked_for_and_never_two_of_a_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slots = [str(tmp_path / f"slot{number}") for number in range(2)]
 
-    def fake(run: Settings) -> list[str]:
-        school = {"humaneval": "mbpp"}.get(run.task[0], run.task[0])
-        return [sys.executable, "-c", code, str(tmp_path / f"{run.method[0]}-{school}-{run.seed}"), *slots]
+    def fake(self: Job) -> list[str]:
+        school = {"humaneval": "mbpp"}.get(self.task, self.task)
+        return [sys.executable, "-c", HOLD, str(tmp_path / f"{school}-{self.settings.seed}"), *slots]
 
-    monkeypatch.setattr(crew, "command", fake)
-    monkeypatch.setattr(crew, "finished", lambda run: None)
-    runs = [settings("base", task, seed) for task in ("math", "mbpp", "humaneval") for seed in range(2)]
-    assert carry_out(runs, jobs=2, logs=tmp_path / "logs") == []
+    monkeypatch.setattr(Job, "command", property(fake))
+    monkeypatch.setattr(Job, "finished", lambda self: None)
+    jobs = [job(task=task, seed=seed) for task in ("math", "mbpp", "humaneval") for seed in range(2)]
+    assert carry_out(jobs, 2, tmp_path / "logs") == []
 
 
-def test_the_time_left_is_that_of_the_runs_most_alike() -> None:
-    took = [(settings("base"), 2.0), (settings("base", seed=1), 4.0), (settings("score"), 100.0)]
-    left = [settings("base", seed=2), settings("star"), settings("self-refine")]
-    assert seconds_left(took, left, jobs=1) == pytest.approx(3 + 100 + 3)
-    assert seconds_left(took, left, jobs=2) == pytest.approx(53)
-    assert seconds_left(took, [], jobs=2) == 0
+def test_the_time_left_is_that_of_the_jobs_most_alike() -> None:
+    took = [(job("base"), 2.0), (job("base", seed=1), 4.0), (job("score"), 100.0)]
+    left = [job("base", seed=2), job("star"), job("self-refine")]
+    assert seconds_left(took, left, 1) == pytest.approx(3 + 100 + 3)
+    assert seconds_left(took, left, 2) == pytest.approx(53)
+    assert seconds_left(took, [], 2) == 0
 
 
 def plain_rows(folder: Path) -> dict[str, list[Any]]:
     """Every run's rows by its folder's name, without their times and what was in a cache."""
-    runs = [Run(path.parent, {}) for path in folder.glob("results/runs/*/run.json")]
+    runs = [Run(path.parent, {}) for path in folder.glob("results/*/*/run.json")]
     found = {run.name: list(run.lines()) for run in runs}
     for row in (row for read in found.values() for row in read):
         del row["seconds"], row["elapsed"]
@@ -155,9 +161,9 @@ def test_kill_9_leaves_nobody_at_work_and_the_same_command_goes_on(tmp_path: Pat
     process.kill()
     process.wait()
     assert alive, "it had ended before it could be killed"
-    while not all(is_free(path.parent) for path in cut.glob("results/runs/*/.lock")):
+    while not all(is_free(path.parent) for path in cut.glob("results/*/*/.lock")):
         time.sleep(0.02)
-    before = {path: path.read_bytes() for path in cut.glob("results/runs/*/episodes.jsonl")}
+    before = {path: path.read_bytes() for path in cut.glob("results/*/*/episodes.jsonl")}
     done = scorebench(*TRY, "--jobs", "2", folder=cut)
     assert done.returncode == 0, done.stderr
     for path, had in before.items():

@@ -13,7 +13,7 @@ import pytest
 from scorebench.errors import UserError
 from scorebench.methods.self_refine import SelfRefine
 from scorebench.runner import evaluate
-from scorebench.store import Run, all_runs, as_episode, as_row, open_run
+from scorebench.store import Run, all_runs, as_episode, as_row, open_pool, open_run
 from scorebench.types import Episode, Problem, Sampling, Verdict
 from tests.test_dialogue import Parrot
 from tests.toy import Toy
@@ -123,3 +123,15 @@ def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     path.write_text(lines[0] + "{broken\n" + "".join(lines[1:]))
     with pytest.raises(UserError, match="line 2"):
         run.rows()
+
+
+def test_a_pool_is_the_smallest_stored_run_that_has_the_samples(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    large, larger = (open_run(root, {**IDENTITY, "samples": samples}) for samples in (8, 16))
+    other = open_run(root, {**IDENTITY, "samples": 4, "seed": 9})
+    assert open_pool(root, {**IDENTITY, "samples": 4}).folder == large.folder
+    assert open_pool(root, {**IDENTITY, "samples": 9}).folder == larger.folder
+    made = open_pool(root, {**IDENTITY, "samples": 17})
+    assert made.folder.parent == tmp_path / "pools"
+    assert open_pool(root, {**IDENTITY, "samples": 17}).folder == made.folder
+    assert other.folder != open_pool(root, {**IDENTITY, "samples": 2}).folder

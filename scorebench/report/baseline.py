@@ -9,18 +9,28 @@ from scorebench.errors import UserError
 from scorebench.metrics import Comparison
 from scorebench.report.summary import RunSummary, configuration, pool_seeds
 
+Group = tuple[str, str, str]  # task, data, model
 
-def group_of(summary: RunSummary) -> tuple[str, str, str]:
+
+def group_of(summary: RunSummary) -> Group:
     """Task, data and model: only runs that share all three stand in one table or are compared."""
     identity = summary.identity
     return identity.task, identity.data, identity.model
 
 
-def heading(group: tuple[str, str, str]) -> str:
+def heading(group: Group) -> str:
     """A group in words; embedded problems are never taken for the benchmark."""
     task, data, model = group
     source = "embedded problems, not the benchmark" if data == "embedded" else f"data {data}"
     return f"{task} ({source}), {model or 'no model'}"
+
+
+def by_group(summaries: Sequence[RunSummary]) -> dict[Group, list[RunSummary]]:
+    """The runs of each group, in order of first appearance."""
+    groups: dict[Group, list[RunSummary]] = {}
+    for summary in summaries:
+        groups.setdefault(group_of(summary), []).append(summary)
+    return groups
 
 
 def check_baseline(summaries: Sequence[RunSummary], baseline: str) -> None:

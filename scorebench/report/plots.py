@@ -8,6 +8,7 @@ writes it as PNG and SVG.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,7 @@ import numpy as np
 
 from scorebench import metrics
 from scorebench.errors import UserError
-from scorebench.report.baseline import group_of, heading
+from scorebench.report.baseline import Group, group_of, heading
 from scorebench.report.render import percent
 from scorebench.report.summary import RunSummary, labels
 from scorebench.scaling import Scaling
@@ -196,6 +197,11 @@ def scaling_curves(curves: Mapping[str, Scaling], title: str) -> Figure:
     panels[1].set_xlabel("sampled tokens a problem")
     _legend_beside(panels[1])
     return figure
+
+
+def file_word(group: Group) -> str:
+    """A group as a part of a file's name."""
+    return "-".join(re.sub(r"[^A-Za-z0-9._+]+", "-", word) for word in group if word)
 
 
 def _title(what: str, rows: Sequence[RunSummary]) -> str:

@@ -1,0 +1,75 @@
+"""The commands that look at runs as a whole: scaling curves, plots, the page. cli.py holds the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scorebench.errors import UserError
+
+
+def scaling(
+    budgets: Annotated[str, typer.Option(help="Attempts a problem: even numbers.")] = "2,4,8,16,32",
+    plot: Annotated[Path | None, typer.Option(help="File for the curves; written as PNG and as SVG.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="File for the figures, in fractions of 1.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Stored runs, by name or folder, in place of --method and --task.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Dialogues on each problem. Default: the largest budget.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the samples. Default 0.7.")] = None,
+    **flags: Any,
+) -> None:
+    """Is a correction worth more than another sample? Majority votes of 2K samples, and of K with a correction each.
+
+    The samples are taken from a stored run that has enough of them, or made now, in OUT/pools.
+    """
+    from scorebench import curves
+    from scorebench.report.baseline import heading
+    from scorebench.report.render import as_text
+    from scorebench.settings import settings_from
+
+    wanted = curves.budgets_of(budgets)
+    for file in (plot, csv):
+        _make_folder_of(file)
+    config = flags.pop("config")
+    if run is None:
+        settings = settings_from({**flags, "samples": samples, "temperature": temperature}, config)
+        found = curves.sampled_curves(settings, wanted)
+    else:
+        _check_alone("--run", {**flags, "config": config, "samples": samples, "temperature": temperature})
+        found = curves.stored_curves(flags["out"] or Path("results"), _names(run), wanted, flags["data"])
+    groups = {curve.group: [c for c in found if c.group == curve.group] for curve in found}
+    print(as_text([curves.table_of(f"{heading(group)}: scaling", some) for group, some in groups.items()]))
+    if csv:
+        curves.write_csv(csv, found)
+        print(f"Figures: {csv}")
+    if plot:
+        for file in curves.write_plots(plot, groups):
+            print(f"Plot: {file}")
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UserError("--run names no run; give a run's folder, or its name under --out.")
+    return names
+
+
+def _check_alone(flag: str, others: dict[str, Any]) -> None:
+    """Stored runs are what they are: the flags of a new one would say nothing."""
+    for name, value in others.items():
+        if name not in ("out", "data") and value not in (None, []):
+            raise UserError(f"{flag} takes stored runs as they are; leave --{name.rstrip('_').replace('_', '-')} out.")
+
+
+def _make_folder_of(file: Path | None) -> None:
+    """What cannot be written is told before hours of sampling, not after."""
+    from scorebench.files import disk_faults
+
+    if file is not None:
+        with disk_faults(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise UserError(f"{file} is a folder; name a file to write.")

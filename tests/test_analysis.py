@@ -1,0 +1,107 @@
+"""`scorebench scaling`, `plots` and `view` as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = ("--task", "math", "--limit", "8")
+
+
+def scorebench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = (sys.executable, "-m", "scorebench", *words)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    with file.open() as opened:
+        return list(csv.DictReader(opened))
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which two methods were scaled to 4 attempts a problem."""
+    folder = tmp_path_factory.mktemp("scaled")
+    words = ("scaling", "--method", "base,self-refine", *TINY, "--budgets", "4,2", "--plot", "new/curves.png")
+    done = scorebench(*words, "--csv", "curves.csv", folder=folder)
+    assert done.returncode == 0, done.stderr
+    for word in ("parallel", "sequential", "difference", "embedded problems, not the benchmark", "self-refine *"):
+        assert word in done.stdout
+    return folder
+
+
+def pools(folder: Path, method: str = "base") -> list[Path]:
+    return sorted((folder / "results" / "pools").glob(f"*-{method}-*"))
+
+
+def test_curves_of_two_methods_as_table_csv_and_plot(scaled: Path) -> None:
+    rows = table(scaled / "curves.csv")
+    assert [(row["method"], row["way"], row["budget"]) for row in rows[:4]] == [
+        ("base", "parallel", "2"),
+        ("base", "sequential", "2"),
+        ("base", "parallel", "4"),
+        ("base", "sequential", "4"),
+    ]
+    assert len(rows) == 8
+    assert {row["data"] for row in rows} == {"embedded"}
+    assert (scaled / "new" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "embedded problems, not the benchmark" in (scaled / "new" / "curves.svg").read_text()
+    (pool,) = pools(scaled)
+    described = json.loads((pool / "run.json").read_text())["identity"]
+    assert (described["samples"], described["sampling"]["temperature"]) == (4, 0.7)
+
+
+def test_pools_are_no_results(scaled: Path) -> None:
+    done = scorebench("compare", folder=scaled)
+    assert done.returncode == 2
+    assert "There are no runs" in done.stderr
+
+
+def test_smaller_budgets_and_stored_runs_need_no_new_samples(scaled: Path) -> None:
+    (pool,) = pools(scaled)
+    before = (pool / "episodes.jsonl").read_bytes(), (pool / "run.yaml").read_bytes()
+    words = ("scaling", "--method", "base", *TINY, "--budgets", "2")
+    done = scorebench(*words, "--csv", "two.csv", folder=scaled)
+    assert done.returncode == 0, done.stderr
+    assert pools(scaled) == [pool]
+    assert ((pool / "episodes.jsonl").read_bytes(), (pool / "run.yaml").read_bytes()) == before
+
+    done = scorebench("scaling", "--run", pool.name, "--budgets", "2,4", "--csv", "stored.csv", folder=scaled)
+    assert done.returncode == 0, done.stderr
+    assert table(scaled / "stored.csv") == [row for row in table(scaled / "curves.csv") if row["method"] == "base"]
+
+    done = scorebench("scaling", "--run", pool.name, "--budgets", "2,64", folder=scaled)
+    assert done.returncode == 2
+    assert "The budget 64 needs" in done.stderr
+    assert f"{pool.name} has 4" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["scaling", "--method", "base", *TINY, "--budgets", "3"], "even budgets"),
+        (["scaling", "--method", "base", *TINY, "--budgets", "two"], "'two' are not numbers"),
+        (["scaling", "--method", "base", *TINY, "--budgets", ","], "at least one budget"),
+        (["scaling", "--method", "base", *TINY, "--samples", "8"], "--samples is 8"),
+        (["scaling", "--method", "base", *TINY, "--temperature", "0"], "are the same"),
+        (["scaling", "--method", "base"], "--task is missing"),
+        (["scaling", "--run", "nothing"], "no run 'nothing'"),
+        (["scaling", "--run", ","], "names no run"),
+        (["scaling", "--run", "nothing", "--seed", "1"], "leave --seed out"),
+        (["scaling", "--method", "base", *TINY, "--plot", "."], "is a folder"),
+        (["scaling", "--method", "base", *TINY, "--csv", "file/curves.csv"], "Cannot write file/curves.csv"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(tmp_path: Path, words: list[str], says: str) -> None:
+    (tmp_path / "file").touch()
+    done = scorebench(*words, folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len([line for line in done.stderr.splitlines() if line.startswith("scorebench: ")]) == 1
+    assert not list(tmp_path.glob("results/**/episodes.jsonl"))
