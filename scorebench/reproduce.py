@@ -16,6 +16,8 @@ from scorebench.errors import UserError
 
 if TYPE_CHECKING:
     from scorebench.crew import Job
+    from scorebench.report.reproduction import TaskResult
+    from scorebench.report.summary import RunSummary
 
 # The rows of the paper's tables, in its order: main table, then ablations.
 METHODS = ("base", "self-refine", "pair-sft", "pair-sft+", "star", "star+", "score")
@@ -55,6 +57,7 @@ def reproduce(
     work = [*table_jobs(*names, seeds, out, limit), *pool_jobs(*names, out, limit)]
     with alone(out, "reproducing in"):
         failures = carry_out(work, jobs, out / "logs")
+        _write(to or out / "embedded", work, _command(tasks, methods, seeds, limit), limit)
     for failure in failures:
         typer.echo(f"failed: {failure}", err=True)
     if failures:
@@ -92,6 +95,57 @@ def pool_jobs(tasks: Sequence[str], methods: Sequence[str], out: Path, limit: in
         for method in SCALED
         if method in methods
     ]
+
+
+def _write(to: Path, work: Sequence[Job], command: str, limit: int | None) -> None:
+    """The page of what is there, and its verdicts on the terminal."""
+    from scorebench.report.reproduction import write_page
+
+    tasks = dict.fromkeys(job.task for job in work)
+    found = [task_result(task, [job for job in work if job.task == task]) for task in tasks]
+    found = [result for result in found if result.runs]
+    if not found:
+        raise UserError("No run came to its end, so there is nothing to write; see the logs in OUT/logs.")
+    page = write_page(to, found, command, limit)
+    for result in found:
+        for claim in result.claims:
+            typer.echo(f"{result.task}: {claim.number}. {claim.statement}: {claim.outcome}")
+    typer.echo(f"The page: {page}")
+
+
+def task_result(task: str, work: Sequence[Job]) -> TaskResult:
+    """What the jobs of one task have left on disk."""
+    from scorebench.curves import stored_curves
+    from scorebench.report.reproduction import TaskResult
+    from scorebench.report.summary import summarize
+
+    out = work[0].settings.out
+    done = {number: run for number, job in enumerate(work) if (run := job.finished())}
+    runs = [run for number, run in done.items() if not work[number].pool]
+    pools = [str(run.folder) for number, run in done.items() if work[number].pool]
+    trained = [run.identity["training"]["name"] for run in runs if run.identity["method"]["name"] == "score"]
+    return TaskResult(
+        task,
+        _by_method([summarize(run.meta(), list(run.rows().values()), run.name) for run in runs]),
+        stored_curves(out, pools, BUDGETS, None),
+        out / "checkpoints" / trained[0] if trained else None,
+        [str(job) for number, job in enumerate(work) if number not in done],
+    )
+
+
+def _by_method(summaries: Sequence[RunSummary]) -> list[RunSummary]:
+    """In the order of METHODS and ABLATIONS, others behind, seeds together."""
+    order = [*METHODS, *ABLATIONS, *(summary.identity.method for summary in summaries)]
+    return sorted(summaries, key=lambda summary: order.index(summary.identity.method))
+
+
+def _command(tasks: str, methods: str, seeds: int | None, limit: int | None) -> str:
+    """What a user types to make this page again."""
+    flags = {"tasks": tasks, "methods": methods, "seeds": seeds, "limit": limit}
+    plain = {"tasks": ",".join(SEEDS), "methods": ",".join(METHODS + ABLATIONS), "seeds": None, "limit": None}
+    return " ".join(
+        ["scorebench reproduce", *(f"--{name} {flags[name]}" for name in flags if flags[name] != plain[name])]
+    )
 
 
 def _words(text: str, flag: str) -> list[str]:
