@@ -21,28 +21,28 @@ take one gradient step. All of SCoRe is in this file and in the four that it cal
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from scorebench.contracts import Dialogue, Task
 from scorebench.dialogue import Player, seed_of
-from scorebench.engines.hf import HFEngine
 from scorebench.errors import UserError
 from scorebench.methods.base import intrinsic
 from scorebench.methods.star import imitate_own_corrections
 from scorebench.progress import Progress, progress
 from scorebench.training.checkpoint import StageState
-from scorebench.training.lesson import Lesson
+from scorebench.training.lesson import Lesson, PolicyEngine
 from scorebench.training.objective import Stage, turn_rewards
+from scorebench.training.optimizer import adam
 from scorebench.training.rollout import Rollout, collect, first_attempts, joined
 from scorebench.training.sft import Imitation
+from scorebench.training.sharding import gathered
 from scorebench.training.update import UpdateStats, update
+from scorebench.training.weights import frozen_copy
 from scorebench.types import Problem, Sampling
 
 
@@ -121,6 +121,7 @@ class Score:
 
     name: str = "score"
     ablate: Callable[[ScoreConfig], ScoreConfig] = lambda config: config
+    about: str = "SCoRe: reinforcement learning in two stages, with a bonus for the change."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)
@@ -140,29 +141,35 @@ class Score:
         policy = lesson.policy
         reference = lesson.reference
         if stage.reference == "start":
-            reference = copy.deepcopy(policy).requires_grad_(False)
-        optimizer = torch.optim.Adam(policy.parameters(), lr=stage.learning_rate)
+            reference = frozen_copy(policy)
+        optimizer = adam(policy, stage.learning_rate)
         state = StageState(lesson.folder / name, policy, optimizer, kl_T=[0.0] * stage.turns)
         state.resume()
-        engine = HFEngine(policy, lesson.tokenizer, lesson.slots, lesson.system_prompt)
+        engine = lesson.engine()
         for problems in lesson.batches(config.problems, name, state.step):
             if state.step >= stage.steps:
                 break
             start = time.monotonic()
+            await engine.push(policy)
             seed = seed_of(lesson.seed, name, state.step)
             rollout = await self._rollout(lesson, config, stage, engine, problems, seed)
             played = time.monotonic()
             stats = update(
                 policy, reference, optimizer, rollout, stage, state.kl_T, config.temperature, config.token_budget
             )
-            engine.forget()  # what it keeps was computed with the weights before
             row = _row(rollout, stage, stats, played - start, time.monotonic() - played)
             state.advance(row["reward"], stats.kl_T, row)
             tell(state.step, f"right {_percent(row['correct'])}, KL {stats.kl_T[0]:.2f}")
         state.finish()
 
     async def _rollout(
-        self, lesson: Lesson, config: ScoreConfig, stage: Stage, engine: HFEngine, problems: list[Problem], seed: int
+        self,
+        lesson: Lesson,
+        config: ScoreConfig,
+        stage: Stage,
+        engine: PolicyEngine,
+        problems: list[Problem],
+        seed: int,
     ) -> Rollout:
         """The dialogues of a step, with first attempts of the base model in the `offline` share of each problem's."""
         sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
@@ -170,9 +177,10 @@ class Score:
         count = round(config.offline * config.samples)
         if not count:
             return await collect(player, problems, config.samples)
-        base = HFEngine(lesson.reference, lesson.tokenizer, lesson.slots, lesson.system_prompt)
         single = replace(player, turns=1, seed=seed_of(seed, "offline"))
-        given = await first_attempts(replace(single, engine=base), problems, count)
+        with gathered(lesson.reference):
+            base = lesson.hf_engine(lesson.reference)
+            given = await first_attempts(replace(single, engine=base), problems, count)
         rest = [None] * (config.samples - count)
         dialogues = await collect(player, problems, config.samples, [reply for own in given for reply in [*own, *rest]])
         return joined(dialogues, await collect(single, problems, count))
@@ -193,11 +201,13 @@ def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: fl
         "unchanged": sum(first.reply.text == last.reply.text for first, last in pairs) / max(len(pairs), 1),
         "truncated": sum(a.reply.finish_reason == "length" for row in attempts for a in row),
         "errors": sum(a.verdict.outcome == "error" for row in attempts for a in row),
+        "loss": stats.loss,
         "kl": stats.kl_T,
         "tokens": stats.tokens_T,
         "entropy": stats.entropy_T,
         "grad_norm": stats.grad_norm,
         "worst_logprob_gap": stats.worst_logprob_gap,
+        "mean_logprob_gap": stats.mean_logprob_gap,
         "rollout_seconds": rollout_seconds,
         "update_seconds": update_seconds,
         "tokens_per_second": sum(stats.tokens_T) * len(attempts) / (rollout_seconds + update_seconds),
@@ -270,10 +280,10 @@ def _three_turns(config: ScoreConfig) -> ScoreConfig:
     )
 
 
-no_stage1 = Score("score-no-stage1", _no_stage1)
-no_shaping = Score("score-no-shaping", _no_shaping)
-star_stage2 = Score("score-star-stage2", _star_stage2)
-offline = Score("score-offline", _offline)
-single_turn = Score("rl-single-turn", _single_turn)
-multi_turn = Score("rl-multi-turn", _multi_turn)
-three_turns = Score("score-three-turns", _three_turns)
+no_stage1 = Score("score-no-stage1", _no_stage1, "SCoRe without Stage I: all steps are Stage II's.")
+no_shaping = Score("score-no-shaping", _no_shaping, "SCoRe without the bonus for the change in Stage II.")
+star_stage2 = Score("score-star-stage2", _star_stage2, "SCoRe with STaR in the place of Stage II.")
+offline = Score("score-offline", _offline, "SCoRe whose second attempts are trained on the base model's first ones.")
+single_turn = Score("rl-single-turn", _single_turn, "Reinforcement learning of attempt 1 alone.")
+multi_turn = Score("rl-multi-turn", _multi_turn, "Reinforcement learning of both attempts: no Stage I, no bonus.")
+three_turns = Score("score-three-turns", _three_turns, "SCoRe for three attempts: Stage I in two parts.")

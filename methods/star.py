@@ -15,11 +15,11 @@ from pathlib import Path
 
 from scorebench.contracts import Dialogue, Method, Task
 from scorebench.dialogue import Player, seed_of
-from scorebench.engines.hf import HFEngine
 from scorebench.methods.base import intrinsic
 from scorebench.training.lesson import Lesson
 from scorebench.training.sft import Imitation, fine_tune
 from scorebench.training.traces import Example, Trace, collect_traces, write_examples
+from scorebench.training.weights import restore, snapshot
 from scorebench.types import Problem, Sampling
 
 
@@ -41,11 +41,16 @@ def imitation(task: Task, embedded: bool, rounds: int, plus: bool) -> Imitation:
 
 def sample_traces(lesson: Lesson, method: Method, config: Imitation, folder: Path, dialogues: int) -> list[Trace]:
     """Two-turn dialogues of the policy as it is, at the configuration's temperature."""
-    engine = HFEngine(lesson.policy, lesson.tokenizer, lesson.slots, lesson.system_prompt)
+    engine = lesson.engine()
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     player = Player(method, lesson.task, engine, sampling, 2, seed_of(lesson.seed, folder.name), lesson.graders)
     problems = next(lesson.batches(max(1, dialogues // config.samples), folder.name, 0))
-    return asyncio.run(collect_traces(folder / "dialogues.jsonl", player, problems, dialogues))
+
+    async def play() -> list[Trace]:
+        await engine.push(lesson.policy)
+        return await collect_traces(folder / "dialogues.jsonl", player, problems, dialogues)
+
+    return asyncio.run(play())
 
 
 def own_corrections(traces: Sequence[Trace], plus: bool) -> list[Example]:
@@ -63,13 +68,13 @@ def own_corrections(traces: Sequence[Trace], plus: bool) -> list[Example]:
 
 def imitate_own_corrections(lesson: Lesson, method: Method, config: Imitation, folder: Path) -> None:
     """All rounds. The policy as it comes in is what every round begins from; also SCoRe's ablation of Stage II."""
-    start = {name: tensor.clone() for name, tensor in lesson.policy.state_dict().items()}
+    start = snapshot(lesson.policy)
     for number in range(1, config.rounds + 1):
         place = folder / f"round{number}"
         traces = sample_traces(lesson, method, config, place, config.dialogues // config.rounds)
         examples = own_corrections(traces, config.plus)
         write_examples(place / "examples.jsonl", examples)
-        lesson.policy.load_state_dict(start)
+        restore(lesson.policy, start)
         title = f"{method.name}, round {number}"
         fine_tune(lesson.policy, examples, config, place, seed_of(lesson.seed, place.name), title)
 
@@ -80,6 +85,7 @@ class Star:
 
     name: str
     plus: bool
+    about: str = ""
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)
@@ -91,5 +97,5 @@ class Star:
         imitate_own_corrections(lesson, self, config, lesson.folder)
 
 
-star = Star("star", plus=False)
-star_plus = Star("star+", plus=True)
+star = Star("star", plus=False, about="STaR: imitates its own corrections from wrong to right (D).")
+star_plus = Star("star+", plus=True, about="STaR on D+: as many right answers that stayed right besides.")

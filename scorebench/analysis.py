@@ -9,6 +9,8 @@ import typer
 
 from scorebench.errors import UserError
 
+Out = Annotated[Path, typer.Option(help="Folder of runs, checkpoints and tables.")]
+
 
 def scaling(
     budgets: Annotated[str, typer.Option(help="Attempts a problem: even numbers.")] = "2,4,8,16,32",
@@ -73,3 +75,41 @@ def _make_folder_of(file: Path | None) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
             raise UserError(f"{file} is a folder; name a file to write.")
+
+
+def draw_plots(
+    to: Annotated[Path | None, typer.Option(help="Folder for the plots. Default: plots in --out.")] = None,
+    out: Out = Path("results"),
+) -> None:
+    """Plots of all runs and trainings, as PNG and SVG: accuracy, flips, edit distances, training curves."""
+    from scorebench.progress import progress
+    from scorebench.report import gallery, plots
+    from scorebench.report.summary import summarize
+    from scorebench.store import tested_runs
+
+    folder = to or out / "plots"
+    results = [(run, list(run.rows().values())) for run in tested_runs(out / "runs")]
+    summaries = [summarize(run.meta(), episodes, run.name) for run, episodes in results if episodes]
+    pictures = [*gallery.of_runs(summaries), *gallery.of_trainings(out / "checkpoints")]
+    with progress("plots", len(pictures)) as tell:
+        for done, picture in enumerate(pictures, start=1):
+            plots.save(picture.draw(), folder / f"{picture.name}.png")
+            tell(done)
+    print(f"{len(pictures)} plots, as PNG and SVG, in {folder}")
+
+
+def view(
+    to: Annotated[Path | None, typer.Option(help="File to write. Default: view.html in --out.")] = None,
+    transcripts: Annotated[int, typer.Option(min=0, help="Of each kind of flip of a run, at most.")] = 10,
+    out: Out = Path("results"),
+) -> None:
+    """All runs as one HTML page that holds everything: tables, plots, and transcripts to browse."""
+    from scorebench.files import replacing
+    from scorebench.report.page import page
+
+    file = to or out / "view.html"
+    _make_folder_of(file)
+    text = page(out, transcripts)
+    with replacing(file) as part:
+        part.write_text(text, encoding="utf-8")
+    print(file)

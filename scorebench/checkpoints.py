@@ -30,12 +30,15 @@ def train(
     **flags: Any,
 ) -> None:
     """Train a method, or go on with its training, and leave a checkpoint that transformers opens."""
+    from scorebench import ranks
     from scorebench.session import Session
     from scorebench.settings import settings_from
 
     config = flags.pop("config")
     session = Session(settings_from({**flags, "out": results}, config))
     training = session.train(before=lambda training: check_target(out, training))
+    if not ranks.is_first():
+        return
     checkpoint = training.model
     if out is not None:
         deliver(training, out)

@@ -69,7 +69,8 @@ def run(
     from scorebench.session import Session
 
     session = Session(settings)
-    print(compare(_summaries(session.run()), tags=()))
+    if results := session.run():
+        print(compare(_summaries(results), tags=()))
     if session.owed:
         sys.exit(1)
 
@@ -119,8 +120,9 @@ def _print_registered(kind: Any) -> None:
     from scorebench import registry
 
     for name in registry.names(kind):
-        about = sys.modules[type(registry.find(kind, name)).__module__].__doc__ or ""
-        print(f"{name:14} {about.strip().splitlines()[0] if about.strip() else ''}")
+        found = registry.find(kind, name)
+        about = getattr(found, "about", None) or sys.modules[type(found).__module__].__doc__ or ""
+        print(f"{name:17} {about.strip().partition(chr(10))[0]}")
 
 
 EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model
@@ -128,6 +130,8 @@ EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max
 for check in (commands.validate, commands.grade, commands.regrade, commands.doctor):
     app.command()(check)
 app.command("data")(commands.make_data)
+app.command("plots")(analysis.draw_plots)
+app.command()(analysis.view)
 app.command()(reproduce.reproduce)
 app.command()(with_flags_of(run, without=["turns"])(analysis.scaling))
 app.command()(with_flags_of(run, without=EVALUATION)(checkpoints.train))
@@ -137,13 +141,9 @@ Results = list[tuple[dict[str, Any], list[Any]]]
 
 
 def _stored(out: Path) -> Results:
-    from scorebench.store import all_runs
+    from scorebench.store import tested_runs
 
-    runs = all_runs(out / "runs")
-    if not runs:
-        raise UserError(f"There are no runs in {out / 'runs'}; make one with `scorebench run`, or name another --out.")
-    tested = [run for run in runs if run.identity["split"] == "test"]  # validation is for choosing settings
-    return [(run.meta(), list(run.rows().values())) for run in tested]
+    return [(run.meta(), list(run.rows().values())) for run in tested_runs(out / "runs")]
 
 
 def _summaries(results: Results) -> list[Any]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from scorebench import ranks
+
 _EVERY = 10.0  # seconds between lines where there is no terminal
 
 
@@ -20,7 +22,9 @@ class Progress(Protocol):
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
     """Shows work of `total` units, `done` of which were done before."""
-    if sys.stderr.isatty():
+    if not ranks.is_first():
+        yield lambda done, note="": None
+    elif sys.stderr.isatty():
         with _bar(title, total, done) as tell:
             yield tell
     else:

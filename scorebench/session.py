@@ -10,9 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from pydantic import BaseModel
-
-from scorebench import embedded, registry
+from scorebench import embedded, ranks, registry
 from scorebench.contracts import Engine, Loaded, Method, Opener, RemoteOpener, Source, Task, Trained
 from scorebench.engines.loading import ModelSpec, weights_digest
 from scorebench.engines.naming import engine_options
@@ -21,14 +19,16 @@ from scorebench.runner import evaluate, has_error, problems_identity
 from scorebench.settings import Settings, changed, write_settings
 from scorebench.store import Run, open_run, run_of
 from scorebench.trainer import Training, train, training_of
-from scorebench.types import Episode, Problem, Sampling
+from scorebench.training.tuning import tuning_from
+from scorebench.types import Episode, Sampling
 
 _MAX_TOKENS = 1024  # the paper does not state its own
 _MAX_TOKENS_EMBEDDED = 256
 
 
 def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if ranks.is_first():
+        print(line, file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -52,7 +52,10 @@ class Session:
         return Source("hub" if self.settings.model and not self.settings.data else "embedded")
 
     def run(self) -> list[tuple[dict[str, Any], list[Episode]]]:
-        """All runs asked for, in order: run.json's content and the episodes of each."""
+        """All runs asked for, in order: run.json's content and the episodes of each.
+
+        Under torchrun all processes do the trainings, and the first one alone plays the runs; the others have none.
+        """
         names = self.settings
         tasks: list[Task] = [registry.find("task", name) for name in names.task]
         methods: list[Method] = [registry.find("method", name) for name in names.method]
@@ -60,7 +63,21 @@ class Session:
             raise UserError(f"--set changes how a method trains, but {', '.join(names.method)} does not train.")
         self._check_engine(methods)
         self._announce()
+        if ranks.count() > 1:
+            self._train_together([m for m in methods if trains(m)], tasks)
+            if not ranks.is_first():
+                return []
         return [self.run_one(method, task) for task in tasks for method in methods]
+
+    def _train_together(self, methods: Sequence[Trained], tasks: Sequence[Task]) -> None:
+        if not methods:
+            raise UserError(
+                "torchrun is for training, and no method here trains; start it without, and evaluate on many GPUs "
+                "with --engine vllm or a served endpoint."
+            )
+        for task in tasks:
+            for method in methods:
+                self.trained(method, task)
 
     def run_one(self, method: Method, task: Task) -> tuple[dict[str, Any], list[Episode]]:
         s = self.settings
@@ -118,6 +135,7 @@ class Session:
             batch_size=0 if s.batch_size == "auto" else s.batch_size,
             system_prompt=s.system_prompt,
             options=engine_options(self._engine_name, self._opener, s.model_args),
+            engine=self._engine_name,
         )
 
     def train(self, before: Callable[[Training], None]) -> Training:
@@ -137,23 +155,33 @@ class Session:
         self, method: Trained, task: Task, before: Callable[[Training], None] = lambda training: None
     ) -> Training:
         """The method's training for this task, done now if it has not been. before: sees it first, and may object."""
-        training, config, school, problems = self._training(method, task)
+        training, do = self._training(method, task)
         before(training)
+        if ranks.count() > 1 and self._engine_name != "hf":
+            raise UserError(
+                f"Under torchrun rollouts are played in process; take --engine hf, not {self._engine_name}."
+            )
         if not training.complete:
+            self._opened = None  # the training needs its memory
             self._threads()
-            tell(f"Training {method.name} on {len(problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, problems, self.spec(task), self.settings.seed)
+            do()
         return training
 
-    def _training(self, method: Trained, task: Task) -> tuple[Training, BaseModel, Task, tuple[Problem, ...]]:
-        """The method's training for this task, done or not, with its configuration and what it is trained on."""
+    def _training(self, method: Trained, task: Task) -> tuple[Training, Callable[[], None]]:
+        """The method's training for this task, done or not, and what does it."""
         s = self.settings
-        config = changed(method.preset(task, embedded=s.model is None), s.set)
+        tuning, assignments = tuning_from(s.set)
+        config = changed(method.preset(task, embedded=s.model is None), assignments)
         school: Task = registry.find("task", task.trained_on)
         loaded = school.load("train", self.source)
         spec = self.spec(task)
-        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed)
-        return training, config, school, loaded.problems
+        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)
+
+        def do() -> None:
+            tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
+            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
+
+        return training, do
 
     def _identity(self, method: Method, task: Task, loaded: Loaded, training: Training | None) -> Mapping[str, Any]:
         """What defines the run. The model is the one before training; the training says what became of it."""

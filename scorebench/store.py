@@ -164,6 +164,14 @@ def all_runs(root: Path) -> list[Run]:
     return [Run(path.parent, read_json(path)["identity"]) for path in found]
 
 
+def tested_runs(root: Path) -> list[Run]:
+    """The runs that tables show, those on test problems: validation is for choosing settings. UserError if none."""
+    runs = [run for run in all_runs(root) if run.identity["split"] == "test"]
+    if not runs:
+        raise UserError(f"There are no runs in {root}; make one with `scorebench run`, or name another --out.")
+    return runs
+
+
 def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -6,17 +6,20 @@ configuration and the seed. Two runs that evaluate the same training share its c
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scorebench import ranks
 from scorebench.contracts import Task, Trained
-from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer, weights_digest
+from scorebench.dialogue import seed_of
+from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer, resolved_device, weights_digest
 from scorebench.files import alone, replacing, write_json
 from scorebench.runner import graders
 from scorebench.store import environment, folder_name
+from scorebench.training.tuning import Tuning
 from scorebench.types import Problem
 
 
@@ -37,16 +40,24 @@ class Training:
 
 
 def training_of(
-    root: Path, method: Trained, config: Any, task: Task, data: str, spec: ModelSpec, seed: int
+    root: Path,
+    method: Trained,
+    config: Any,
+    task: Task,
+    data: str,
+    spec: ModelSpec,
+    seed: int,
+    tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
 ) -> Training:
     """The training with this identity, under root."""
     identity = {
         "task": {"name": task.name, "version": task.version},
         "data": data,
-        "method": {"name": method.name, "config": config.model_dump()},
+        "method": {"name": method.name, "config": config.model_dump() | tuning.model_dump(exclude_defaults=True)},
         "model": {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype},
         "system_prompt": spec.system_prompt,
         "seed": seed,
+        **({"rollouts": spec.engine} if spec.engine == "vllm" else {}),
     }
     words = (task.name, data, method.name, spec.label, f"s{seed}")
     return Training(root / folder_name(*words, identity=identity), identity)
@@ -60,46 +71,43 @@ def train(
     problems: Sequence[Problem],
     spec: ModelSpec,
     seed: int,
+    tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
 ) -> None:
     """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens.
 
-    Raises UserError where another process is at it.
+    Under torchrun all processes do it together; the first one writes. Raises UserError where another command is at it.
     """
-    with alone(training.folder, "training in"):
-        if not training.complete:  # another process may have ended it a moment ago
-            _train(training, method, config, task, problems, spec, seed)
-
-
-def _train(
-    training: Training,
-    method: Trained,
-    config: Any,
-    task: Task,
-    problems: Sequence[Problem],
-    spec: ModelSpec,
-    seed: int,
-) -> None:
     from scorebench.training.checkpoint import weights_faults
+    from scorebench.training.export import save_plain
     from scorebench.training.lesson import Lesson
+    from scorebench.training.sharding import shared_out, whole
+    from scorebench.training.weights import prepare, trained_weights, with_weights
 
-    write_json(training.folder / "training.json", {"identity": training.identity, "about": environment()})
-    policy = load_model(spec)
-    reference = copy.deepcopy(policy).requires_grad_(False)
-    tokenizer = load_tokenizer(spec)
-    with graders() as pool:
-        lesson = Lesson(
-            policy=policy,
-            reference=reference,
-            tokenizer=tokenizer,
-            task=task,
-            problems=problems,
-            seed=seed,
-            folder=training.folder,
-            graders=pool,
-            slots=spec.batch_size or 256,
-            system_prompt=spec.system_prompt,
-        )
-        method.train(lesson, config)
-    with replacing(training.model) as part, weights_faults():
-        policy.save_pretrained(part)
-        tokenizer.save_pretrained(part)
+    at_work = alone(training.folder, "training in") if ranks.is_first() else nullcontext()
+    with at_work, ranks.joined(resolved_device(spec)):
+        if ranks.is_first():
+            write_json(training.folder / "training.json", {"identity": training.identity, "about": environment()})
+        policy, reference = prepare(load_model(spec), tuning, seed_of(seed, "adapter"))
+        with graders() as pool:
+            lesson = Lesson(
+                policy=policy,
+                reference=reference,
+                tokenizer=load_tokenizer(spec),
+                task=task,
+                problems=problems,
+                seed=seed,
+                folder=training.folder,
+                graders=pool,
+                slots=spec.batch_size or 256,
+                system_prompt=spec.system_prompt,
+                vllm=spec if spec.engine == "vllm" else None,
+            )
+            method.train(lesson, config)
+        with shared_out(policy):
+            weights = whole(trained_weights(policy))
+        if ranks.is_first():
+            base = load_model(replace(spec, device="cpu", dtype=str(policy.dtype).removeprefix("torch.")))
+            with replacing(training.model) as part, weights_faults():
+                save_plain(with_weights(base, tuning, weights), part)
+                lesson.tokenizer.save_pretrained(part)
+        ranks.together()

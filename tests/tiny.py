@@ -63,3 +63,9 @@ def model(kind: str = "llama", seed: int = 0, sharpness: float = 4.0) -> Any:
             if p.ndim > 1:
                 p.mul_(sharpness)
     return made.eval()
+
+
+def tied(seed: int = 0) -> Any:
+    """The tiny Llama with the output layer that most small models have: its embedding."""
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(LlamaConfig(**_SIZE | {"tie_word_embeddings": True})).eval()

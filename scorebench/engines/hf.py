@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from scorebench.chat import Chat
-from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer
+from scorebench.engines.loading import ModelSpec, end_ids, load_model, load_tokenizer
 from scorebench.engines.sampling import draw, uniforms
 from scorebench.engines.slots import SlotCache
 from scorebench.errors import UserError
@@ -61,7 +61,7 @@ class HFEngine:
         self.at_once = 2 * slots
         self.context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
         self.window = model.config.sliding_window if "sliding_attention" in kinds else None
-        self.ends = _end_ids(model, tokenizer)
+        self.ends = end_ids(model.generation_config, tokenizer)
         self.computed_tokens = 0  # prompt tokens that went through the model
         self._waiting: deque[_Row] = deque()
         self._going_on: deque[_Row] = deque()
@@ -71,10 +71,15 @@ class HFEngine:
         self.forget()
 
     def forget(self) -> None:
-        """Drops every kept row. To be called when the weights have changed, and between dialogues only."""
+        """Drops every kept row: nothing else remembers the weights that it was computed with."""
         self._rows = [None] * self.slots
         self._live = 0
         self._cache = SlotCache(self.model.config.num_hidden_layers, self.slots, 256, self.model.device)
+
+    async def push(self, policy: Any) -> None:
+        """Plays with this model's weights as they are now; between dialogues only."""
+        self.model = policy
+        self.forget()
 
     async def reply(
         self, prompt_ids: tuple[int, ...], messages: tuple[Message, ...], sampling: Sampling, seed: int
@@ -265,13 +270,6 @@ class HFEngine:
 def _width(row: _Row) -> int:
     """Tokens of a row that are to be computed before its next step."""
     return len(row.ids) - 1 - row.cached
-
-
-def _end_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Ids that end a turn: those of the generation config and the tokenizer's own."""
-    config = model.generation_config.eos_token_id if model.generation_config else None
-    ids = config if isinstance(config, list) else [config]
-    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}
 
 
 def open_engine(spec: ModelSpec) -> HFEngine:

@@ -20,6 +20,7 @@ class ModelSpec:
     path: a folder or a name on the hub. label: what tables call it. dtype, device: "auto" takes bfloat16 on a GPU and
     float32 elsewhere; the GPU where there is one. batch_size: dialogues decoded at once, 0 for automatic.
     options: --model-args of one engine alone, as its opener's `options` describes them; None where it has none.
+    engine: the name of what plays it, in evaluation and in a training's rollouts.
     """
 
     path: str
@@ -29,6 +30,7 @@ class ModelSpec:
     batch_size: int = 0
     system_prompt: str | None = None
     options: Any = None
+    engine: str = "hf"
 
 
 def load_model(spec: ModelSpec) -> Any:
@@ -48,6 +50,23 @@ def load_tokenizer(spec: ModelSpec) -> Any:
     from transformers import AutoTokenizer
 
     return _opened(AutoTokenizer, spec.path)
+
+
+def load_generation_config(spec: ModelSpec) -> Any:
+    """The model's generation config without its weights: its own, else what its config says."""
+    from transformers import AutoConfig, GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(spec.path)
+    except OSError:
+        return GenerationConfig.from_model_config(_opened(AutoConfig, spec.path))
+
+
+def end_ids(generation_config: Any, tokenizer: Any) -> set[int]:
+    """Ids that end a turn: those of the generation config and the tokenizer's own."""
+    config = generation_config.eos_token_id if generation_config else None
+    ids = config if isinstance(config, list) else [config]
+    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}
 
 
 def resolved_device(spec: ModelSpec) -> str:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -110,11 +110,15 @@ def edit_histograms(rows: Sequence[RunSummary]) -> Figure:
 
 
 def read_stages(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The training log of each stage: the lines of FOLDER/STAGE/steps.jsonl. UserError where there is none."""
-    logs = sorted(folder.glob("*/steps.jsonl"))
-    if not logs:
+    """The training log of each stage, or of each round of one: the lines of FOLDER/STAGE/steps.jsonl, or of its own.
+
+    UserError where there is none.
+    """
+    logs = {log: log.read_text("utf-8").splitlines() for log in sorted(folder.rglob("steps.jsonl"))}
+    if not any(logs.values()):
         raise UserError(f"No training log is in {folder}; name a checkpoint's folder that has STAGE/steps.jsonl.")
-    return {log.parent.name: [_step(log, line) for line in log.read_text("utf-8").splitlines()] for log in logs}
+    stages = {log.parent.relative_to(folder).as_posix(): (log, lines) for log, lines in logs.items() if lines}
+    return {stage.strip("."): [_step(log, line) for line in lines] for stage, (log, lines) in stages.items()}
 
 
 def _step(log: Path, line: str) -> dict[str, Any]:
@@ -124,38 +128,49 @@ def _step(log: Path, line: str) -> dict[str, Any]:
         raise UserError(f"A line of {log} is no JSON ({fault}); remove it.") from fault
 
 
-# What training logs: the key of a step's row, its label, and whether it is a share.
+# What trainings log, each some of it: the key of a step's row, its label, and whether it is a share.
 CURVES = (
     ("correct", "right, %", True),
     ("i_to_c", "flips, %", True),
     ("kl", "KL, nats", False),
     ("tokens", "tokens", False),
+    ("loss", "loss", False),
 )
+REWARD = ("reward", "reward", False)  # all of them
 
 
 def training_curves(stages: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> Figure:
-    """Accuracy by turn, flips, KL by turn and length by turn over the steps; a column a stage, from its log's rows.
+    """Accuracy by turn, flips, KL by turn and length by turn, or the loss, over the steps; a column a stage.
 
-    Thin: each step; thick: the mean over the last twentieth of the stage's steps.
+    stages: the rows of each stage's log. Thin: each step; thick: the mean over the last twentieth of the stage's steps.
     """
-    figure, panels = _figure(len(CURVES), len(stages), title, height=1.6 * len(CURVES), share_x="col", share_y="row")
-    for column, (stage, steps) in enumerate(stages.items()):
-        for line, (key, label, share) in enumerate(CURVES):
-            axes = panels[line * len(stages) + column]
+    logged = [curve for curve in CURVES if any(curve[0] in steps[0] for steps in stages.values())] or [REWARD]
+    height = 1.2 + 1.4 * len(logged)
+    figure, panels = _figure(len(logged), len(stages), title, height=height, share_x="col", share_y="row")
+    for line, (key, label, share) in enumerate(logged):
+        row = panels[line * len(stages) :][: len(stages)]
+        logging = [(axes, steps) for axes, steps in zip(row, stages.values(), strict=True) if key in steps[0]]
+        for axes in row:
+            axes.set_visible(False)
+        for axes, steps in logging:
+            axes.set_visible(True)
             for number, (name, values) in enumerate(_series(steps, key)):
                 _curve(axes, [step["step"] for step in steps], values * (100 if share else 1), number, name)
-            if column == 0:
-                axes.set_ylabel(label)
-            if column == len(stages) - 1:
-                _legend_beside(axes)
-        panels[column].set_title(stage, fontsize="medium")
-        panels[-len(stages) + column].set_xlabel("step")
+        logging[0][0].set_ylabel(label)
+        _legend_beside(logging[-1][0])
+    for column, stage in enumerate(stages):
+        visible = [axes for axes in panels[column :: len(stages)] if axes.get_visible()]
+        visible[0].set_title(stage, fontsize="medium")
+        visible[-1].set_xlabel("step")
+        visible[-1].tick_params(labelbottom=True)
     return figure
 
 
 def _series(steps: Sequence[Mapping[str, Any]], key: str) -> list[tuple[str, np.ndarray]]:
     if key == "i_to_c":
         return [(name, np.array([step[k] for step in steps])) for name, k in (("i->c", key), ("c->i", "c_to_i"))]
+    if key in ("loss", "reward"):
+        return [(key, np.array([step[key] for step in steps]))]
     values_ST = np.array([step[key] for step in steps]).reshape(len(steps), -1)
     return [(f"attempt {turn}", values) for turn, values in enumerate(values_ST.T, start=1)]
 
@@ -239,16 +254,21 @@ def _legend_beside(axes: Axes) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")
 
 
-def save(figure: Figure, path: Path) -> tuple[Path, Path]:
-    """Write the figure beside `path` as .png and .svg, whatever its suffix; the same figure gives the same bytes."""
+def write_svg(figure: Figure, file: Path | IO[str]) -> None:
+    """Write the figure as SVG whose texts are texts; the same figure gives the same bytes."""
     from matplotlib import rc_context
 
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "scorebench"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+
+
+def save(figure: Figure, path: Path) -> tuple[Path, Path]:
+    """Write the figure beside `path` as .png and .svg, whatever its suffix; the same figure gives the same bytes."""
     png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "scorebench"}):
-            figure.savefig(png, dpi=200)
-            figure.savefig(svg, metadata={"Date": None})
+        figure.savefig(png, dpi=200)
+        write_svg(figure, svg)
     except OSError as fault:
         raise UserError(f"Cannot write the plot {path}: {fault.strerror}; name another file.") from fault
     return png, svg

@@ -17,7 +17,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from scorebench import ranks
 from scorebench.files import disk_faults, replacing
+from scorebench.training.optimizer import load_state
+from scorebench.training.sharding import shared_out, whole
+from scorebench.training.weights import restore, snapshot, trained_weights
 
 _WINDOW = 10  # steps over which the training reward is averaged: a single step's is mostly noise
 _REST = 20  # a save may take one part in twenty of the time
@@ -29,7 +33,7 @@ class StageState:
     """The state of one stage, and the weights with the highest training reward so far.
 
     step: steps done. rewards: of the last steps, at most a window of them. kl_T: of the last step.
-    best: mean reward of the best window, and the weights after it (on the policy's device).
+    best: mean reward of the best window, and the weights after it (a snapshot).
     keeps_best: whether the stage ends with those (reinforcement learning) or with the last (imitation).
     """
 
@@ -49,13 +53,13 @@ class StageState:
         """Takes up what was saved; lines of the log behind it are dropped, since their steps will be done again."""
         path = self.folder / "state.pt"
         if path.exists():
-            saved = torch.load(path, map_location=self.policy.device, weights_only=True)
-            self.policy.load_state_dict(saved["policy"])
-            self.optimizer.load_state_dict(saved["optimizer"])
+            saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            restore(self.policy, saved["policy"])
+            load_state(self.optimizer, saved["optimizer"])
             self.step, self.rewards, self.kl_T = saved["step"], saved["rewards"], saved["kl_T"]
             self.best_reward, self.best = saved["best_reward"], saved["best"]
         log = self.folder / "steps.jsonl"
-        if log.exists():
+        if log.exists() and ranks.is_first():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)[: self.step]
             with replacing(log) as part:
                 part.write_text("".join(lines), encoding="utf-8")
@@ -68,19 +72,33 @@ class StageState:
         mean = sum(self.rewards) / len(self.rewards)
         if self.keeps_best and len(self.rewards) == _WINDOW and mean > self.best_reward:
             self.best_reward = mean
-            self.best = {name: tensor.clone() for name, tensor in self.policy.state_dict().items()}
+            self.best = snapshot(self.policy)
+        if ranks.is_first():
+            self._log({"step": self.step, "reward": reward, **row})
+        if ranks.agreed(time.monotonic() - self.saved_at > max(_SHORTEST, _REST * self.save_took)):
+            self.save()
+
+    def _log(self, row: dict[str, Any]) -> None:
         log = self.folder / "steps.jsonl"
         with disk_faults(log):
             self.folder.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": self.step, "reward": reward, **row}) + "\n")
-        if time.monotonic() - self.saved_at > max(_SHORTEST, _REST * self.save_took):
-            self.save()
+                file.write(json.dumps(row) + "\n")
 
     def save(self) -> None:
+        """Writes it all, in one form for any number of processes."""
         start = time.monotonic()
-        state = {
-            "policy": self.policy.state_dict(),
+        with shared_out(self.policy):
+            state = whole(self._state())
+        if ranks.is_first():
+            with replacing(self.folder / "state.pt") as part, weights_faults():
+                torch.save(state, part)
+        self.saved_at = time.monotonic()
+        self.save_took = self.saved_at - start
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "policy": trained_weights(self.policy),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "rewards": self.rewards,
@@ -88,15 +106,11 @@ class StageState:
             "best_reward": self.best_reward,
             "best": self.best,
         }
-        with replacing(self.folder / "state.pt") as part, weights_faults():
-            torch.save(state, part)
-        self.saved_at = time.monotonic()
-        self.save_took = self.saved_at - start
 
     def finish(self) -> None:
         """Leaves the policy with the best weights; those of the last step if the stage was shorter than a window."""
         if self.best:
-            self.policy.load_state_dict(self.best)
+            restore(self.policy, self.best)
         self.save()
 
 

@@ -7,11 +7,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from scorebench.contracts import Task
+from scorebench.contracts import Engine, Task
 from scorebench.dialogue import seed_of
+from scorebench.engines.hf import HFEngine
+from scorebench.engines.loading import ModelSpec
 from scorebench.types import Problem
+
+
+class PolicyEngine(Engine, Protocol):
+    """An engine that plays a policy while it is trained."""
+
+    async def push(self, policy: Any) -> None:
+        """Plays with the policy's weights as they are now; between dialogues only."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,7 @@ class Lesson:
     reference: the base model, frozen; it stands behind every KL, in every stage.
     folder: where the method keeps its state and its logs; whatever lies there, train() goes on from it.
     slots: dialogues decoded at once.
+    vllm: the model as vLLM opens it, where vLLM plays the rollouts; else they are played here.
     """
 
     policy: Any
@@ -33,6 +44,19 @@ class Lesson:
     graders: Executor
     slots: int
     system_prompt: str | None = None
+    vllm: ModelSpec | None = None
+
+    def engine(self) -> PolicyEngine:
+        """What plays the policy's dialogues. It has the policy's weights after push(), and not before."""
+        if self.vllm:
+            from scorebench.engines.vllm import open_for_training
+
+            return open_for_training(self.vllm)
+        return self.hf_engine(self.policy)
+
+    def hf_engine(self, model: Any) -> HFEngine:
+        """What plays a model's dialogues in this process, with the weights that it has."""
+        return HFEngine(model, self.tokenizer, self.slots, self.system_prompt)
 
     def batches(self, size: int, stage: str, start: int) -> Iterator[list[Problem]]:
         """Batches of problems from step `start` on: every problem once in an epoch, in an order made of the seed."""

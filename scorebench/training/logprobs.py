@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.checkpoint import checkpoint
 
-_CHUNK = 1024  # tokens whose logits stand in memory at a time
+# Tokens whose logits stand in memory at a time: so many, and fewer where the vocabulary is so large that their logits
+# would be more than so many numbers.
+_CHUNK, _LOGITS = 1024, 1 << 25
 
 
 class TokenStats(NamedTuple):
@@ -36,8 +38,9 @@ def token_stats(
     with torch.no_grad():
         other_ND = _hidden(reference, ids_BL)[:, :-1][before_BL]
     chunks = []
-    for at in range(0, len(target_N), _CHUNK):
-        part = slice(at, at + _CHUNK)
+    step = max(1, min(_CHUNK, _LOGITS // policy.config.get_text_config().vocab_size))
+    for at in range(0, len(target_N), step):
+        part = slice(at, at + step)
         args = (policy, reference, hidden_ND[part], other_ND[part], target_N[part], temperature)
         chunks.append(checkpoint(_chunk, *args, use_reentrant=False))
     return TokenStats(*(torch.cat(column) for column in zip(*chunks, strict=True)))
@@ -62,7 +65,14 @@ def _chunk(
 
 
 def _hidden(model: Any, ids_BL: torch.Tensor) -> torch.Tensor:
-    return model.get_decoder()(input_ids=ids_BL, use_cache=False).last_hidden_state
+    """The decoder's last states, in a call of the whole model, whose adapter and shards are a matter of its calls."""
+    states: list[torch.Tensor] = []
+    hook = model.get_decoder().register_forward_hook(lambda _, args, out: states.append(out.last_hidden_state))
+    try:
+        model(input_ids=ids_BL, use_cache=False, logits_to_keep=1)
+    finally:
+        hook.remove()
+    return states[0]
 
 
 def _logits(model: Any, hidden_ND: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from scorebench import ranks
 from scorebench.dialogue import Job, Player
 from scorebench.types import Episode, Problem, Reply
 
@@ -30,16 +31,16 @@ async def collect(
 ) -> Rollout:
     """Plays `samples` dialogues on each problem, all at once.
 
+    Of several processes each plays its share of the problems, and all are given the whole.
     firsts: fixed first attempts, one a dialogue, None where the policy makes its own.
     """
     count = len(problems) * samples
     given = firsts or [None] * count
     jobs = [Job(problems[i // samples], i % samples, given[i]) for i in range(count)]
-    order = {(p.id, k): i * samples + k for i, p in enumerate(problems) for k in range(samples)}
-    episodes: list[Episode | None] = [None] * count
-    async for episode in player.episodes(jobs, at_once=count):
-        episodes[order[episode.problem_id, episode.sample]] = episode
-    return as_rollout([e for e in episodes if e is not None], samples)
+    own = [job for i, job in enumerate(jobs) if i // samples % ranks.count() == ranks.own()]
+    played = [episode async for episode in player.episodes(own, at_once=count)]
+    episodes = {(e.problem_id, e.sample): e for part in ranks.everyones(played) for e in part}
+    return as_rollout([episodes[job.problem.id, job.sample] for job in jobs], samples)
 
 
 def joined(longer: Rollout, shorter: Rollout) -> Rollout:

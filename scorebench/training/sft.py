@@ -11,11 +11,15 @@ from typing import Annotated, Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from scorebench import ranks
 from scorebench.dialogue import seed_of
 from scorebench.errors import UserError
 from scorebench.progress import progress
 from scorebench.training.checkpoint import StageState
+from scorebench.training.optimizer import adam, backward, parameters
+from scorebench.training.sharding import shared_out
 from scorebench.training.traces import Example
+from scorebench.training.weights import recomputed
 
 
 class Imitation(BaseModel):
@@ -53,7 +57,7 @@ def fine_tune(policy: Any, examples: Sequence[Example], config: Imitation, folde
             f"{title}: none of the sampled dialogues is of the kind that is imitated; "
             "sample more with --set dialogues=N."
         )
-    optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
+    optimizer = adam(policy, config.learning_rate)
     state = StageState(folder, policy, optimizer, kl_T=[], keeps_best=False)
     state.resume()
     steps = config.steps // config.rounds
@@ -80,17 +84,21 @@ def _batch(count: int, size: int, step: int, seed: int) -> list[int]:
 def _step(policy: Any, optimizer: torch.optim.Optimizer, rows: Sequence[Example], budget: int) -> tuple[float, int]:
     """One gradient step, `budget` tokens in memory at a time; the mean loss and how many tokens it is of."""
     total = sum(len(row.token_ids) for row in rows)
+    own = sorted(rows, key=_length, reverse=True)[ranks.own() :: ranks.count()]
     optimizer.zero_grad(set_to_none=True)
-    loss = 0.0
-    for group in _groups(sorted(rows, key=_length, reverse=True), budget):
-        ids_BL, target_BL = _padded(group, policy.device)
-        logits_BLV = policy(input_ids=ids_BL, use_cache=False).logits[:, :-1].float()
-        part = torch.nn.functional.cross_entropy(logits_BLV.flatten(0, 1), target_BL.flatten(), reduction="sum") / total
-        part.backward()
-        loss += part.item()
-    torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-    optimizer.step()
-    return loss, total
+    loss = torch.zeros((), dtype=torch.float64)
+    with shared_out(policy):
+        for group, weight in ranks.in_step(_groups(own, budget), filler=list(rows[:1])):
+            ids_BL, target_BL = _padded(group, policy.device)
+            with recomputed(policy):
+                logits_BLV = policy(input_ids=ids_BL, use_cache=False).logits[:, :-1].float()
+            targets = target_BL.flatten()
+            part = torch.nn.functional.cross_entropy(logits_BLV.flatten(0, 1), targets, reduction="sum") / total
+            backward(part * (weight * ranks.count()), optimizer)  # the mean over the processes will be taken
+            loss += weight * part.item()
+        torch.nn.utils.clip_grad_norm_(parameters(optimizer), 1.0)
+        optimizer.step()
+    return ranks.total(loss).item(), total
 
 
 def _length(row: Example) -> int:

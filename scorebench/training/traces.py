@@ -7,11 +7,13 @@ the collection goes on where it stopped.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from scorebench import ranks
 from scorebench.dialogue import Job, Player
 from scorebench.files import disk_faults, replacing
 from scorebench.progress import progress
@@ -57,26 +59,52 @@ class Example:
 async def collect_traces(path: Path, player: Player, problems: Sequence[Problem], dialogues: int) -> list[Trace]:
     """`dialogues` of them, spread evenly over the problems; those that stand in the file are not played again.
 
-    An attempt without a verdict is of no use to anybody: its dialogue is left out.
+    An attempt without a verdict is of no use to anybody: its dialogue is left out. Of several processes each plays its
+    share; those of the others are written when all are played.
     """
     jobs = [Job(problems[i % len(problems)], i // len(problems)) for i in range(dialogues)]
-    done = {(row["problem"], row["sample"]): row for row in _read_rows(path)}
+    done = ranks.agreed({_key(row): row for row in _read_rows(path)})
     missing = [job for job in jobs if (job.problem.id, job.sample) not in done]
+    rows = []
+    with _appending(path) as write, progress(f"{path.parent.name}: dialogues", len(jobs), len(done)) as tell:
+        async for episode in player.episodes(missing[ranks.own() :: ranks.count()], player.engine.at_once):
+            rows.append(_as_row(episode))
+            write(rows[-1:])
+            tell(len(done) + ranks.count() * len(rows))
+        shares = ranks.everyones(rows)
+        for share in shares[1:]:
+            write(share)
+    done |= {_key(row): row for share in shares for row in share}
+    played = (done[job.problem.id, job.sample] for job in jobs)
+    return [_as_trace(row) for row in played if row["attempts"]]
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    """Gives what appends rows to the file, in the first process."""
+    if not ranks.is_first():
+        yield lambda rows: None
+        return
     with disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file, progress(f"{path.parent.name}: dialogues", len(jobs)) as tell:
-        async for episode in player.episodes(missing, player.engine.at_once):
-            row = _as_row(episode)
-            with disk_faults(path):
-                file.write(json.dumps(row) + "\n")
-            done[row["problem"], row["sample"]] = row
-            tell(len(done))
-    rows = (done[job.problem.id, job.sample] for job in jobs)
-    return [_as_trace(row) for row in rows if row["attempts"]]
+        file = path.open("a", encoding="utf-8")
+
+    def write(rows: list[dict[str, Any]]) -> None:
+        with disk_faults(path):
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+
+    with file:
+        yield write
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, int]:
+    return row["problem"], row["sample"]
 
 
 def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """The data set, for whoever wants to see what was imitated."""
+    if not ranks.is_first():
+        return
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:
         for example in examples:
             file.write(json.dumps(asdict(example), ensure_ascii=False) + "\n")
@@ -105,7 +133,7 @@ def _as_trace(row: Mapping[str, Any]) -> Trace:
 
 def _read_rows(path: Path) -> Iterator[Mapping[str, Any]]:
     """The complete lines; what follows the last line break was cut off, and is removed."""
-    if path.exists():
+    if path.exists() and ranks.is_first():
         whole = path.read_bytes()
         end = whole.rfind(b"\n") + 1
         with disk_faults(path), path.open("r+b") as file:

@@ -69,11 +69,26 @@ def test_training_curves_read_the_logs_of_each_stage(tmp_path: Path) -> None:
     thin, thick = first_row[1].lines[2:4]
     assert np.asarray(thin.get_ydata())[-1] == pytest.approx(80)
     assert np.asarray(thick.get_ydata()) == pytest.approx(np.asarray(thin.get_ydata()))  # a window of one step at 30
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="No training log"):
-        plots.read_stages(tmp_path / "stage1")
+        plots.read_stages(tmp_path / "empty")
     (tmp_path / "stage1" / "steps.jsonl").write_text('{"step": 1')
     with pytest.raises(UserError, match="is no JSON"):
         plots.read_stages(tmp_path)
+
+
+def test_rounds_of_imitation_show_their_loss_beside_a_stage_of_reinforcement(tmp_path: Path) -> None:
+    for folder in ("stage1", "stage2/round1"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "stage1" / "steps.jsonl").write_text("".join(json.dumps(step(n)) + "\n" for n in (1, 2)))
+    losses = "".join(json.dumps({"step": n, "reward": -0.5 / n, "loss": 0.5 / n}) + "\n" for n in (1, 2))
+    (tmp_path / "stage2" / "round1" / "steps.jsonl").write_text(losses)
+    axes = [axes for axes in plots.training_curves(plots.read_stages(tmp_path), "Training").axes if axes.get_visible()]
+    assert [a.get_title() for a in axes if a.get_title()] == ["stage1", "stage2/round1"]
+    assert [list(np.asarray(a.lines[0].get_ydata())) for a in axes if a.get_ylabel() == "loss"] == [[0.5, 0.25]]
+    assert [a.get_xlabel() for a in axes].count("step") == 2
+    alone = plots.training_curves({"": [{"step": 1, "reward": 0.5}]}, "Training of a method that logs no more").axes
+    assert [a.get_ylabel() for a in alone] == ["reward"]
 
 
 def test_scaling_curves_show_both_ways_against_attempts_and_tokens() -> None:

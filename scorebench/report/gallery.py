@@ -1,0 +1,58 @@
+"""Every plot that a folder of results has to show, by name; drawn when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scorebench.report import plots
+from scorebench.report.baseline import Group, by_group, heading
+from scorebench.report.summary import RunSummary, pool_seeds
+from scorebench.store import digest, read_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot to be drawn. name: its file's, without a suffix. group: the task, data and model that it is of."""
+
+    name: str
+    group: Group
+    draw: Callable[[], Figure]
+
+
+def of_runs(summaries: Sequence[RunSummary]) -> list[Picture]:
+    """Accuracy by attempt, flips and edit distances of each task, data and model; a line or panel a method."""
+    pictures = []
+    for group, runs in by_group(summaries).items():
+        rows = pool_seeds(runs)
+        drawn: dict[str, Callable[[Sequence[RunSummary]], Figure]] = {"accuracy": plots.accuracy_by_turn}
+        if any(row.turns > 1 for row in rows):
+            drawn["flips"] = plots.flips
+        if any(row.edits.ratios.size for row in rows):
+            drawn["edits"] = plots.edit_histograms
+        word = plots.file_word(group)
+        pictures += [Picture(f"{name}-{word}", group, partial(draw, rows)) for name, draw in drawn.items()]
+    return pictures
+
+
+def of_trainings(checkpoints: Path, first_seed_only: bool = False) -> list[Picture]:
+    """The curves of each training that has logged a step, finished or not."""
+    pictures: dict[str, Picture] = {}
+    for folder in sorted(path.parent for path in checkpoints.glob("*/training.json")):
+        identity = read_json(folder / "training.json")["identity"]
+        key = digest({**identity, "seed": None}) if first_seed_only else folder.name
+        if key not in pictures and any(log.stat().st_size for log in folder.rglob("steps.jsonl")):
+            group = identity["task"]["name"], identity["data"], identity["model"]["name"]
+            title = f"Training of {identity['method']['name']}, seed {identity['seed']}\n{heading(group)}"
+            pictures[key] = Picture(f"training-{folder.name}", group, partial(_draw_training, folder, title))
+    return list(pictures.values())
+
+
+def _draw_training(folder: Path, title: str) -> Figure:
+    return plots.training_curves(plots.read_stages(folder), title)

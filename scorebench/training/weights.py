@@ -1,0 +1,178 @@
+"""The weights of a training: the policy, what the KL holds it to, and what is left when it is done."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import checkpoint
+from transformers import AutoModelForCausalLM
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from scorebench import ranks
+from scorebench.errors import UserError
+from scorebench.training.sharding import as_held, gather, share_out, shared_out
+from scorebench.training.tuning import Lora, Tuning
+
+_TRAINED = "policy"  # peft's name for the adapter that is trained
+_START = "start"  # and for a copy of it as it once was
+
+
+class Switched:
+    """The policy with another adapter or none: a model of its own to those who call it, that has no weights of its own.
+
+    adapter: the name of the one that is switched on in a call; None for the weights without any.
+    """
+
+    def __init__(self, policy: Any, adapter: str | None) -> None:
+        self.policy = policy
+        self.adapter = adapter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.policy, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with torch.no_grad(), self._switched():
+            return self.policy(*args, **kwargs)
+
+    @contextmanager
+    def _switched(self) -> Iterator[None]:
+        if self.adapter is None:
+            self.policy.disable_adapters()
+        else:
+            self.policy.set_adapter(self.adapter)
+        try:
+            yield
+        finally:
+            self.policy.enable_adapters()
+            self.policy.set_adapter(_TRAINED)
+
+
+def prepare(model: Any, tuning: Tuning, seed: int) -> tuple[Any, Any]:
+    """Makes the policy of a model, in place, and gives it with its reference.
+
+    The reference is a frozen copy; with an adapter it is the policy without it, which costs no memory. Where there are
+    several processes the weights are shared out over them.
+    """
+    if model.dtype == torch.float16:
+        raise UserError("float16 has too small a range to train in; take --dtype bfloat16 or float32.")
+    if tuning.gradient_checkpointing:
+        for layer in layers(model):
+            layer.gradient_checkpointing = True
+    if tuning.lora.rank:
+        add_adapter(model, tuning.lora, seed)
+        reference: Any = Switched(model, None)
+    else:
+        reference = copy.deepcopy(model).requires_grad_(False)
+        share_out(reference, layers(reference))
+    share_out(model, layers(model))
+    gather(model)
+    return model, reference
+
+
+def add_adapter(model: Any, lora: Lora, seed: int) -> None:
+    """Freezes the model's weights and puts an adapter beside them, in float32, that changes nothing yet."""
+    from peft import LoraConfig
+
+    model.requires_grad_(False)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft's scaling takes any number
+        target_modules=list(lora.targets) or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            model.add_adapter(config, _TRAINED)
+        except ValueError as fault:
+            reason = str(fault).split(". ")[0]
+            raise UserError(f"--set lora.targets: {reason}; name layers that the model has.") from fault
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def frozen_copy(policy: Any) -> Any:
+    """The policy as it is now, to be held to; of a policy with an adapter only the adapter is copied."""
+    if not has_adapter(policy):
+        return _copy(policy).requires_grad_(False)
+    if _START in policy.peft_config:
+        policy.delete_adapter(_START)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Already found a `peft_config`")  # that is what is wanted
+        policy.add_adapter(policy.peft_config[_TRAINED], _START)
+    policy.set_adapter(_TRAINED)
+    parameters = dict(policy.named_parameters())
+    for name, parameter in parameters.items():
+        if f".{_START}." in name:
+            parameter.data = parameters[name.replace(f".{_START}.", f".{_TRAINED}.")].detach().clone()
+    return Switched(policy, _START)
+
+
+def _copy(policy: Any) -> Any:
+    if ranks.count() == 1:
+        return copy.deepcopy(policy)
+    with torch.device(policy.device):  # torch copies no model that is shared out
+        made = AutoModelForCausalLM.from_config(policy.config, dtype=policy.dtype).eval()
+    made.load_state_dict(dict(policy.named_parameters(remove_duplicate=False)) | dict(policy.named_buffers()))
+    share_out(made, layers(made))
+    return made
+
+
+def has_adapter(model: Any) -> bool:
+    return bool(getattr(model, "peft_config", None))
+
+
+def trained_weights(policy: Any) -> dict[str, torch.Tensor]:
+    """By name, what training changes, as it is held now: all of the policy's state, or its adapter's."""
+    frozen = {name for name, p in policy.named_parameters(remove_duplicate=False) if not p.requires_grad}
+    return {name: tensor for name, tensor in policy.state_dict().items() if name not in frozen}
+
+
+def snapshot(policy: Any) -> dict[str, torch.Tensor]:
+    """A copy of what training changes, to be restored."""
+    with shared_out(policy):
+        return {name: tensor.clone() for name, tensor in trained_weights(policy).items()}
+
+
+def restore(policy: Any, weights: dict[str, torch.Tensor]) -> None:
+    """Takes back a snapshot, or whole weights from the disk."""
+    with shared_out(policy):
+        held = trained_weights(policy)
+        policy.load_state_dict({name: as_held(tensor, held[name]) for name, tensor in weights.items()}, strict=False)
+
+
+def with_weights(model: Any, tuning: Tuning, weights: dict[str, torch.Tensor]) -> Any:
+    """A model as it comes from the disk, with the weights of a training in it, or with its adapter beside it."""
+    if tuning.lora.rank:
+        add_adapter(model, tuning.lora, seed=0)
+    model.load_state_dict(weights, strict=not tuning.lora.rank)
+    return model
+
+
+def layers(model: Any) -> list[Any]:
+    """The repeated blocks, by which activations are computed anew and weights are shared out."""
+    return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+
+@contextmanager
+def recomputed(policy: Any) -> Iterator[None]:
+    """Inside, layers that are marked for gradient checkpointing keep their inputs alone.
+
+    transformers does so only for models in training mode, in which dropout is at work too; but the policy that is
+    trained has to be the one that sampled.
+    """
+    marked = [layer for layer in layers(policy) if layer.gradient_checkpointing]
+    for layer in marked:
+        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for layer in marked:
+            del layer.forward
