@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scorebench import analysis, checkpoints, commands
+from scorebench import analysis, checkpoints, commands, reproduce
 from scorebench.errors import UserError
 from scorebench.flags import with_flags_of
 
@@ -132,6 +132,7 @@ for check in (commands.validate, commands.grade, commands.regrade, commands.doct
 app.command("data")(commands.make_data)
 app.command("plots")(analysis.draw_plots)
 app.command()(analysis.view)
+app.command()(reproduce.reproduce)
 app.command()(with_flags_of(run, without=["turns"])(analysis.scaling))
 app.command()(with_flags_of(run, without=EVALUATION)(checkpoints.train))
 

@@ -35,6 +35,8 @@ def test_tasks_methods_and_the_embedded_models_are_inside(wheel: list[str]) -> N
     models = [f"embedded/checkpoints/{name}" for name in checkpoints]
     for name in ("tasks/math.py", "methods/score.py", exploit, *models):
         assert f"scorebench/{name}" in wheel
+    for name in ("paper.csv", "reproduction.md.jinja"):
+        assert f"scorebench/report/{name}" in wheel
     assert not [name for name in wheel if "__pycache__" in name]
 
 
