@@ -9,7 +9,6 @@ depend on the device, but kernels do: a GPU's attention keeps less than this one
 
 from __future__ import annotations
 
-import argparse
 import sys
 import weakref
 from pathlib import Path
