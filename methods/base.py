@@ -20,6 +20,7 @@ class Base:
     """No training, no prompting beyond the task's own."""
 
     name: str = "base"
+    about: str = "The model as it is, asked to correct itself."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)

@@ -27,6 +27,7 @@ class VerifyThenRevise:
     """After each attempt a verification, which is no attempt; then the correction instruction, or the answer stands."""
 
     name: str = "pag"
+    about: str = "PAG's dialogue: another attempt only where the own verification finds a fault."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         attempt = yield Ask(task.first_prompt(problem))

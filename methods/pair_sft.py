@@ -50,6 +50,7 @@ class PairSFT:
 
     name: str
     plus: bool
+    about: str = ""
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)
@@ -85,5 +86,5 @@ class PairSFT:
         return chat.extend(chat.first(start.messages), reply, correction)
 
 
-pair_sft = PairSFT("pair-sft", plus=False)
-pair_sft_plus = PairSFT("pair-sft+", plus=True)
+pair_sft = PairSFT("pair-sft", plus=False, about="Imitates made-up pairs of a wrong and a right answer (D).")
+pair_sft_plus = PairSFT("pair-sft+", plus=True, about="Pair-SFT on D+: as many pairs of two right answers besides.")

@@ -20,6 +20,7 @@ class SelfRefine:
     """Each further attempt is preceded by feedback, which is asked for but is no attempt."""
 
     name: str = "self-refine"
+    about: str = "Self-Refine: feedback on the own answer, then a refined answer. Prompting only."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         yield Ask(task.first_prompt(problem))

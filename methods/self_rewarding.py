@@ -20,6 +20,7 @@ class SelfRewarding:
     """A reply that begins by judging the last attempt wrong is the next attempt; otherwise the last one stands."""
 
     name: str = "self-rewarding"
+    about: str = "Judges the own answer, and writes it again in the same breath where it is wrong."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         attempt = yield Ask(task.first_prompt(problem))

@@ -85,6 +85,7 @@ class Star:
 
     name: str
     plus: bool
+    about: str = ""
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)
@@ -96,5 +97,5 @@ class Star:
         imitate_own_corrections(lesson, self, config, lesson.folder)
 
 
-star = Star("star", plus=False)
-star_plus = Star("star+", plus=True)
+star = Star("star", plus=False, about="STaR: imitates its own corrections from wrong to right (D).")
+star_plus = Star("star+", plus=True, about="STaR on D+: as many right answers that stayed right besides.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scorebench import analysis, checkpoints, commands
+from scorebench import analysis, checkpoints, commands, reproduce
 from scorebench.errors import UserError
 from scorebench.flags import with_flags_of
 
@@ -120,8 +120,9 @@ def _print_registered(kind: Any) -> None:
     from scorebench import registry
 
     for name in registry.names(kind):
-        about = sys.modules[type(registry.find(kind, name)).__module__].__doc__ or ""
-        print(f"{name:14} {about.strip().splitlines()[0] if about.strip() else ''}")
+        found = registry.find(kind, name)
+        about = getattr(found, "about", None) or sys.modules[type(found).__module__].__doc__ or ""
+        print(f"{name:17} {about.strip().partition(chr(10))[0]}")
 
 
 EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model
@@ -131,6 +132,7 @@ for check in (commands.validate, commands.grade, commands.regrade, commands.doct
 app.command("data")(commands.make_data)
 app.command("plots")(analysis.draw_plots)
 app.command()(analysis.view)
+app.command()(reproduce.reproduce)
 app.command()(with_flags_of(run, without=["turns"])(analysis.scaling))
 app.command()(with_flags_of(run, without=EVALUATION)(checkpoints.train))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -40,6 +41,25 @@ def disk_faults(path: Path) -> Iterator[None]:
             f"Cannot write {path}: {fault.strerror or fault}; make room or name another folder with --out, "
             "then give the same command again to go on."
         ) from fault
+
+
+@contextmanager
+def alone(folder: Path, doing: str) -> Iterator[None]:
+    """Holds the folder's lock, so that no two processes do the same work in it; UserError where another one does.
+
+    doing: the work as a word before the folder's name: "writing", "training in". The kernel lets go of the lock
+    when the process ends, however it ends.
+    """
+    path = folder / ".lock"
+    with disk_faults(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"Another process is {doing} {folder}; wait for it, or stop it.") from None
+        yield
 
 
 def _remove(path: Path) -> None:

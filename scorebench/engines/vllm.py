@@ -5,6 +5,9 @@ and hf does not: several GPUs, quantised weights, layers with recurrent state. A
 but on a GPU rounding depends on the batch, so a near tie may fall differently from one run to the next.
 """
 
+# pyright: reportMissingImports=false
+# vLLM is optional, and mostly not installed where types are checked.
+
 from __future__ import annotations
 
 import asyncio
@@ -21,6 +24,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scorebench import ranks
 from scorebench.chat import Chat
 from scorebench.engines.loading import ModelSpec, end_ids, load_generation_config, load_tokenizer, resolved_device
 from scorebench.errors import EngineError, UserError
@@ -110,7 +114,7 @@ class VLLMEngine:
         """Plays with the policy's weights as they are now; between dialogues only.
 
         They go through files in the folder for temporary ones (TMPDIR), the one way that every device and every
-        number of workers takes. An adapter is added in; the cache of the weights before is dropped.
+        number of workers takes. An adapter is added in, rounded as the weights are; the cache is dropped.
         """
         from scorebench.training.export import save_plain
 
@@ -127,7 +131,7 @@ class VLLMEngine:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _generate(self, prompt_ids: tuple[int, ...], parameters: Any) -> Any:
-        from vllm import TokensPrompt
+        from vllm.inputs import TokensPrompt
 
         prompt = TokensPrompt(prompt_token_ids=list(prompt_ids))
         outputs = [o async for o in self._llm.generate(prompt, parameters, request_id=str(next(self._numbers)))]
@@ -135,8 +139,7 @@ class VLLMEngine:
 
     def _parameters(self, sampling: Sampling, room: int, seed: int) -> Any:
         """The same sampling in vLLM's words. Ends of turns are ours, so vLLM's idea of them is switched off."""
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         if 0 < sampling.temperature < 0.01 or sampling.temperature > 2:
             raise UserError("vLLM samples at temperatures from 0.01 to 2, or greedily at 0; change --temperature.")
@@ -251,6 +254,8 @@ open_engine = _Opener()
 
 def open_for_training(spec: ModelSpec) -> VLLMEngine:
     """The engine of a training's rollouts, which leaves room on the GPU for the trainer. Weights come by push()."""
+    if ranks.count() > 1:
+        raise UserError("Under torchrun each process plays its own rollouts, without vLLM; take --engine hf.")
     options: Options = spec.options or Options()
     if options.gpu_memory_utilization is None and resolved_device(replace(spec, device="auto")) == "cuda":
         options = options.model_copy(update={"gpu_memory_utilization": _TRAINING_SHARE})

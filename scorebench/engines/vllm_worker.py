@@ -1,5 +1,8 @@
 """What scorebench adds to vLLM's workers, in their own processes: taking new weights."""
 
+# pyright: reportMissingImports=false
+# vLLM is optional, and mostly not installed where types are checked.
+
 from __future__ import annotations
 
 from typing import Any

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scorebench.errors import UserError
 from scorebench.grading import sandbox
+from scorebench.grading.calls import TestsFaultError
+from scorebench.grading.keeper import FAULT
 from scorebench.grading.kernel import Limits
+from scorebench.grading.outputs import LOST, shown_expressions
 from scorebench.grading.programs import program_of
+from scorebench.grading.testcode import read_tests
 from scorebench.types import Verdict
 
-__all__ = ["LIMITS", "grade", "program_of"]
+__all__ = ["LIMITS", "grade", "outputs_key", "program_of"]
 
 MAX_PROGRAM_CHARACTERS = 1_000_000
 LIMITS = Limits()
@@ -43,5 +48,30 @@ def grade(
         detail = f"the program has {len(program):,} characters, more than {MAX_PROGRAM_CHARACTERS:,}"
         return Verdict("fail", rule="size", detail=detail)
     listed = tests if isinstance(tests, str) else list(tests)
-    job = {"program": program, "tests": listed, "setup": setup, "entry_point": entry_point}
+    job = {"asks": "verdict", "program": program, "tests": listed, "setup": setup, "entry_point": entry_point}
     return Verdict(answer=program, **sandbox.grade_job(job, limits))
+
+
+def outputs_key(
+    program: str, shown: Sequence[str], setup: str = "", entry_point: str | None = None, limits: Limits = LIMITS
+) -> str | None:
+    """What programs share that answer alike: a digest of their answers to the calls in `shown` (outputs.py).
+
+    shown: test statements that the model was shown, of which only the calls are run. None where they show no call, or
+    cannot be run. One process of the sandbox, whatever the number of calls; setup and entry_point as in `grade`.
+
+    Raises UserError where the machine failed twice: no vote is lost silently.
+    """
+    try:
+        tests = read_tests(list(shown), setup, entry_point)
+    except TestsFaultError:
+        return None
+    if not any(next(shown_expressions(tree, tests.entry), None) for tree in tests.statements):
+        return None
+    job = {"asks": "outputs", "program": program, "tests": list(shown), "setup": setup, "entry_point": entry_point}
+    answer = sandbox.grade_job(job, limits)
+    if answer["rule"] == FAULT:
+        raise UserError(f"A program could not be run for its vote ({answer['detail']}); give the same command again.")
+    if answer["outcome"] == "error":
+        return None
+    return answer["detail"] if answer["outcome"] == "pass" else LOST

@@ -21,6 +21,7 @@ from typing import Any
 from scorebench.grading.calls import Line, Patience, ProgramLostError, Remote, TestsFaultError
 from scorebench.grading.candidate import READY
 from scorebench.grading.kernel import Limits
+from scorebench.grading.outputs import digest_of_outputs
 from scorebench.grading.testcode import Tests, read_tests
 
 _CREDENTIALS = struct.Struct("3i")  # process, user, group
@@ -28,6 +29,9 @@ _CREDENTIALS = struct.Struct("3i")  # process, user, group
 
 def judge(channel: socket.socket, job: dict[str, Any]) -> dict[str, str]:
     """Run a job's tests against the candidate at the other end: {"outcome", "rule", "detail"}.
+
+    A job that asks for "outputs" is not judged: it passes, and the detail is a digest of the program's answers to what
+    its tests call (outputs.py).
 
     Outcome "error" where the tests cannot be run; "unready" where the candidate's process could not be set up.
     """
@@ -42,6 +46,8 @@ def judge(channel: socket.socket, job: dict[str, Any]) -> dict[str, str]:
     try:
         tests = read_tests(job["tests"], job["setup"], job["entry_point"])
         rule = tests.rule
+        if job["asks"] == "outputs":
+            return {"outcome": "pass", "rule": "outputs", "detail": _outputs(tests, line, job["program"])}
         line.load(_imports(tests.setup), job["program"])
         failure = _run(tests, line)
     except ProgramLostError:
@@ -71,17 +77,36 @@ def _imports(setup: ast.Module) -> str:
     return ast.unparse(ast.Module(body, []))
 
 
-def _run(tests: Tests, line: Line) -> str:
-    """Run the tests; why they failed, or nothing."""
+def _remotes(tests: Tests, line: Line) -> dict[str, Any]:
+    return {name: Remote(line, name) for name in tests.helpers | {tests.entry}}
+
+
+def _set_up(tests: Tests, remotes: dict[str, Any]) -> dict[str, Any]:
+    """The names that the tests run with."""
     names: dict[str, Any] = {"__name__": "tests"}
     names |= {name: importlib.import_module(name) for name in tests.modules}
-    remotes = {name: Remote(line, name) for name in tests.helpers | {tests.entry}}
-    entry = remotes[tests.entry]
     names |= remotes
+    exec(compile(tests.setup, "<setup>", "exec"), names)
+    names |= remotes  # a prompt given as setup defines a stub of the entry point's name
+    return names
+
+
+def _outputs(tests: Tests, line: Line, program: str) -> str:
+    """A digest of what the program answers to the calls in the tests."""
+
+    def loaded() -> dict[str, Any]:
+        line.load(_imports(tests.setup), program)
+        return _set_up(tests, _remotes(tests, line))
+
+    return digest_of_outputs([step for tree in tests.statements for step in tree.body], tests.entry, loaded)
+
+
+def _run(tests: Tests, line: Line) -> str:
+    """Run the tests; why they failed, or nothing."""
+    remotes = _remotes(tests, line)
     step: ast.AST | None = None
     try:
-        exec(compile(tests.setup, "<setup>", "exec"), names)
-        names |= remotes  # a prompt given as setup defines a stub of the entry point's name
+        names = _set_up(tests, remotes)
         for tree in tests.statements:
             for step in tree.body:
                 exec(compile(ast.Module([step], []), "<tests>", "exec"), names)
@@ -89,7 +114,7 @@ def _run(tests: Tests, line: Line) -> str:
             check = names["check"]
             names |= remotes
             step = None
-            check(entry)
+            check(remotes[tests.entry])
     except (ProgramLostError, TestsFaultError):
         raise
     except BaseException as exception:

@@ -25,7 +25,7 @@ def _merged(policy: Any) -> dict[str, torch.Tensor]:
     """The weights under the names that they have without the adapter, in main memory."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers = {name: module for name, module in policy.named_modules() if isinstance(module, BaseTunerLayer)}
+    layers: dict[str, Any] = {n: module for n, module in policy.named_modules() if isinstance(module, BaseTunerLayer)}
     merged: dict[str, torch.Tensor] = {}
     for name, tensor in policy.state_dict().items():
         place, _, rest = name.partition(".base_layer.")

@@ -31,7 +31,8 @@ def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
         return Verdict("error" if "BROKEN" in program else "pass" if "RIGHT" in program else "fail")
 
     module = ModuleType("scorebench.grading.code")
-    vars(module).update(grade=grade, program_of=lambda reply: reply.replace("```python\n", "").replace("```", ""))
+    vars(module).update(grade=grade, outputs_key=lambda *shown: None)
+    vars(module).update(program_of=lambda reply: reply.replace("```python\n", "").replace("```", ""))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return calls
 
@@ -71,7 +72,7 @@ def test_a_megabyte_of_blank_lines_costs_no_time(graded: list) -> None:
     assert mbpp.between_marks("\n" * 1_000_000 + " " * 1_000_000) != ""
 
 
-def test_programs_that_differ_in_layout_are_one_vote(graded: list) -> None:
+def test_where_nothing_can_be_run_programs_that_differ_in_layout_are_one_vote(graded: list) -> None:
     key = mbpp.task.vote_key(ADD, "def f(x):  # twice\n  return(x+x)")
     assert key == mbpp.task.vote_key(ADD, "def f( x ):\n    return x + x\n[DONE]")
     assert key != mbpp.task.vote_key(ADD, "def f(x):\n    return 2 * x")
@@ -81,6 +82,8 @@ def test_programs_that_differ_in_layout_are_one_vote(graded: list) -> None:
     assert mbpp.task.vote_key(ADD, "1 + " * 20_000 + "1") is None
     assert mbpp.task.vote_key(ADD, "(" * 40_000) is None
     assert mbpp.task.vote_key(ADD, "x" + ".y" * 20_000) is None
+    longest = "x" + " = 1" * (mbpp.LONGEST_VOTE // 4)
+    assert mbpp.task.vote_key(ADD, longest) is None
     assert humaneval.task.vote_key(ONE, "    return 1") == humaneval.task.vote_key(ONE, "    return (1)  # one")
 
 
@@ -146,6 +149,24 @@ def test_the_given_programs_of_a_repair_set_fail() -> None:
     for problem in mbpp_r.task.load("test", Source("folder", real_data())).problems[:5]:
         assert problem.given is not None
         assert mbpp_r.task.grade(problem, problem.given).outcome == "fail"
+
+
+def test_programs_that_agree_on_the_prompt_s_asserts_are_one_vote() -> None:
+    key = mbpp.task.vote_key(ADD, "def add(a, b):\n    return a + b")
+    assert key == mbpp.task.vote_key(ADD, "Sure!\n[BEGIN]\ndef add(x, y):\n    return sum([y, x])\n[DONE]")
+    assert key == mbpp.task.vote_key(ADD, "def add(a, b):\n    return 3")
+    assert key != mbpp.task.vote_key(ADD, "def add(a, b):\n    return a - b")
+
+
+def test_programs_that_agree_on_the_docstring_s_examples_are_one_vote() -> None:
+    prompt = 'def twice(x):\n    """Twice.\n\n    >>> twice(2)\n    4\n    >>> twice("a")\n    \'aa\'\n    """\n'
+    problem = Problem("p", prompt, {"prompt": prompt, "entry_point": "twice", "tests": "", "gold": ""})
+    assert humaneval.examples(problem.reference) == ["twice(2)\n", 'twice("a")\n']
+    key = humaneval.task.vote_key(problem, "    return 2 * x")
+    assert key == humaneval.task.vote_key(problem, "def twice(y):\n    return y + y")
+    assert key != humaneval.task.vote_key(problem, "    return x ** 2")
+    malformed = {**problem.reference, "prompt": prompt.replace("    4", "  4")}
+    assert humaneval.examples(malformed) == []
 
 
 def test_the_last_stated_answer_is_the_vote() -> None:

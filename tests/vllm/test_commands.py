@@ -30,8 +30,12 @@ def scorebench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*words), cwd=folder, capture_output=True, text=True, timeout=1200)
 
 
-def replies(folder: Path, method: str = "base") -> list[list[str]]:
-    return [[attempt["text"] for attempt in row["attempts"]] for row in rows(folder, method)]
+def replies(folder: Path) -> list[list[str]]:
+    return [said(row) for row in rows(folder, "base")]
+
+
+def said(row: Any) -> list[str]:
+    return [row["transcript"][attempt["message"]]["content"] for attempt in row["attempts"]]
 
 
 def accuracies(folder: Path) -> tuple[float, float]:
@@ -131,12 +135,12 @@ def test_a_real_server_that_dies_and_comes_back(
             while run.poll() is None and _written(cut) < 5:
                 time.sleep(0.05)
             os.killpg(server.pid, signal.SIGKILL)
-            said = run.communicate(timeout=300)[1].decode()
+            told = run.communicate(timeout=300)[1].decode()
     outcomes = [{a["verdict"]["outcome"] for a in row["attempts"]} for row in rows(cut, "base")]
     owed = sum("error" in outcome for outcome in outcomes)
     assert run.returncode == 1
     assert 0 < owed < len(outcomes) == 50
-    assert f"{owed} of 50 dialogues ended in an error" in said
+    assert f"{owed} of 50 dialogues ended in an error" in told
     with serving(port, tmp_path / "log"):
         again = scorebench(*RUN, *model, "--batch-size", "1", folder=cut)
         assert again.returncode == 0, again.stderr
@@ -149,7 +153,7 @@ def test_a_real_server_that_dies_and_comes_back(
             f"{accuracies(by_hf)}; killed with {50 - owed} rows written, the same command finished {owed}"
         )
     assert same >= 49
-    assert [[a["text"] for a in finished[p]["attempts"]] for p in sorted(finished)] == replies(whole)
+    assert [said(finished[problem]) for problem in sorted(finished)] == replies(whole)
 
 
 def _has_error(row: dict[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from scorebench.training.lesson import Lesson
 from scorebench.training.objective import Stage
 from tests.vllm.conftest import spec
 
-STAGE = Stage(reward=(1, 1), kl=(0.01, 0.01), bonus=10, steps=6, learning_rate=1e-3)
+STAGE = Stage(reward=(1, 1), kl=(0.01, 0.01), bonus=10, steps=6, learning_rate=3e-4)
 CONFIG = ScoreConfig(stages={"stage2": STAGE}, problems=8, samples=4, max_tokens=96)
 
 
