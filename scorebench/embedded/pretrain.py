@@ -4,7 +4,7 @@ Dialogues are generated, tokenised exactly as the engine will continue them, and
 loss on the replies alone, in two phases: at school nearly every first attempt is worked out; then come the habits of
 the finished model, which answers much at first sight. Habits alone, from the start, did not teach it to solve. Then the
 model is examined on validation problems, and all that was measured goes to DIR/making.json. The model for math begins
-from nothing; the one for code begins as the one for math, whose tables of arithmetic it needs.
+from nothing; the one for code begins as the one for math, whose tables of arithmetic it needs, and has less school.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ from scorebench.embedded.worlds import WORLDS, World
 TOKENS_PER_STEP = 4096
 DOCUMENTS_SORTED = 2048  # drawn, sorted by length and cut into batches together, to waste little padding
 LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; a constant, so that no document weighs more than another
-# Steps of school, until the model solves, and how many terms at most. Code needs few: it begins as math ends.
-FIRST_TERM, NEXT_TERM, TERMS = {"math": 1800, "code": 300}, {"math": 900, "code": 300}, 6
+FIRST_TERM, NEXT_TERM, TERMS = 1800, 600, 6  # steps of school, until the model solves; and how many terms at most
 SOLVES = 0.9  # share of the problems of taught levels that it works out at the end of school
 HABIT_STEPS = 500
 SCHOOL_RATE, HABIT_RATE = 4e-3, 2e-3  # at the first one, habits make it forget how to solve
@@ -181,11 +180,13 @@ def train(
     return {"seconds": seconds, "steps": steps, "tokens": tokens, "loss_per_100_steps": losses}
 
 
-def school(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, seed: int) -> list[dict]:
+def school(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, seed: int, first: int
+) -> list[dict]:
     """Terms of school until the model solves, which it learns all at once and no earlier than it likes."""
     terms = []
     while len(terms) < TERMS and (not terms or terms[-1]["solves"] < SOLVES):
-        steps = (NEXT_TERM if terms else FIRST_TERM)[world.name]
+        steps = NEXT_TERM if terms else first
         terms.append(train(model, tokenizer, world, steps, seed + len(terms), SCHOOL_RATE, school=True))
         terms[-1]["solves"] = solves(model, tokenizer, world)
         print(f"end of term {len(terms)}: solves {terms[-1]['solves']:.1%}", flush=True)
@@ -235,7 +236,7 @@ def main() -> None:
     making = {"world": world.name, "seed": options.seed, "parameters": model.num_parameters()}
     if parent:
         making["from"] = inherit(model, tokenizer, world, parent)
-    making["school"] = school(model, tokenizer, world, options.seed)
+    making["school"] = school(model, tokenizer, world, options.seed, NEXT_TERM if parent else FIRST_TERM)
     making["habits"] = train(model, tokenizer, world, HABIT_STEPS, options.seed, HABIT_RATE, school=False)
     making["sha256"] = save(model, tokenizer, options.out)
     making["validation"] = {
