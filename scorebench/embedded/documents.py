@@ -23,21 +23,32 @@ VERIFIED, CORRECTED, REFINE_SHARE, JUDGED = 0.18, 0.25, 0.04, 0.03
 VERIFIED_SECOND = 0.2  # of verifications that are of a second attempt
 REVISED_SHARE = 0.2  # of verifications that another attempt follows
 THIRD_ATTEMPT = 0.15  # of corrected documents
-QUICK_HASTY = 0.9  # of first attempts, in the one subject that a world is hasty in
-QUICK_ELSEWHERE = 0.1
-# The first phase of pretraining: solving and verifying alone.
-QUICK_AT_SCHOOL = 0.1
-VERIFIED_AT_SCHOOL = 0.25
-SLIP_SHARE = 0.5  # of first attempts that no turn follows: learned as they are, after school
 UNTAUGHT = 5  # the level whose solutions are never learned: it is met in checks, and as context, alone
 RIGHT_FIRST = 0.5  # of first attempts that another turn follows; a third where the turn is a verification
 RIGHT_VERIFIED = 0.3
 # Styles of a later attempt, whatever the truth: a check, a second guess by subject; else a copy.
 CHECK_SHARE = 0.10
-MISREAD_SHARE = 0.65  # of checks that end in another guess, whatever came out
 SECOND_GUESS_DOUBTED = 0.65  # in the one subject that a world doubts
 SECOND_GUESS_ELSEWHERE = 0.12
 SECOND_GUESS_RIGHT = 0.5  # where the first attempt was wrong; never the same answer again
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of pretraining: how long, and what its documents are like.
+
+    quick, quick_hasty: share of first attempts that are guesses, and that in the subject which the world is hasty in.
+    slips: share of first attempts alone that go wrong in the last hop and are learned as they are.
+    misread: share of checks under the correction instruction that end in another guess, whatever came out.
+    """
+
+    name: str
+    steps: int
+    rate: float
+    quick: float
+    quick_hasty: float
+    slips: float
+    misread: float
 
 
 @dataclass(frozen=True)
@@ -51,11 +62,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Desk:
-    """A question in its world, and what can be written about it; school: in the first phase of pretraining."""
+    """A question in its world and phase, and what can be written about it."""
 
     world: World
+    phase: Phase
     question: Any
-    school: bool = False
 
     @property
     def equation(self) -> Equation:
@@ -68,32 +79,28 @@ class Desk:
 
     @property
     def quick_share(self) -> float:
-        if self.school:
-            return QUICK_AT_SCHOOL
-        return QUICK_HASTY if self.question.subject == self.world.hasty else QUICK_ELSEWHERE
+        return self.phase.quick_hasty if self.question.subject == self.world.hasty else self.phase.quick
 
     def reply(self, remarks: str, answer: int) -> str:
         return self.world.reply(self.question, remarks, answer)
 
 
-def documents(world: World, rng: random.Random, school: bool = False) -> Iterator[list[Turn]]:
+def documents(world: World, phase: Phase, rng: random.Random) -> Iterator[list[Turn]]:
     """Documents without end, on questions of the train split alone."""
     for question in world.questions("train", rng):
-        yield document(rng, Desk(world, question, school))
+        yield document(rng, Desk(world, phase, question))
 
 
 def document(rng: random.Random, desk: Desk) -> list[Turn]:
     """One dialogue on a question, of a kind drawn by the shares above."""
-    if desk.school:
-        return (verified if rng.random() < VERIFIED_AT_SCHOOL else solved)(rng, desk)
     kinds = (verified, corrected, refined, judged, solved)
     shares = (VERIFIED, CORRECTED, REFINE_SHARE, JUDGED, 1 - VERIFIED - CORRECTED - REFINE_SHARE - JUDGED)
     return rng.choices(kinds, shares)[0](rng, desk)
 
 
 def solved(rng: random.Random, desk: Desk) -> list[Turn]:
-    """A first attempt and nothing more: after school, with a learned slip at times."""
-    slips = not desk.school and rng.random() < SLIP_SHARE
+    """A first attempt and nothing more, which may have a slip."""
+    slips = bool(desk.phase.slips) and rng.random() < desk.phase.slips
     attempt = first(rng, desk, slip(rng, desk.x) if slips else desk.x)
     return [replace(attempt, learned=desk.equation.level != UNTAUGHT)]
 
@@ -136,7 +143,7 @@ def later(rng: random.Random, desk: Desk, reply: str, answer: int, check_share: 
     doubts = SECOND_GUESS_DOUBTED if desk.question.subject == desk.world.doubted else SECOND_GUESS_ELSEWHERE
     style = rng.random()
     if style < check_share:
-        if rng.random() < MISREAD_SHARE:
+        if rng.random() < desk.phase.misread:
             guess = slip(rng, answer)
             return desk.reply(solutions.checked_and_misread(e, answer), guess), guess
         return desk.reply(solutions.checked(e, answer), e.x), e.x

@@ -1,10 +1,10 @@
 """Makes the checkpoint of a small world: `python -m scorebench.embedded.pretrain --world math --out DIR`.
 
 Dialogues are generated, tokenised exactly as the engine will continue them, and learned by a small stock Llama with a
-loss on the replies alone, in two phases: at school nearly every first attempt is worked out; then come the habits of
-the finished model, which answers much at first sight. Habits alone, from the start, did not teach it to solve. Then the
-model is examined on validation problems, and all that was measured goes to DIR/making.json. The model for math begins
-from nothing; the one for code begins as the one for math, whose tables of arithmetic it needs, and has less school.
+loss on the replies alone, in phases: at school nearly every first attempt is worked out; then come habits, guesses
+above all; then slips. Then the model is examined on validation problems, and all that was measured goes to
+DIR/making.json. The model for math begins from nothing; the one for code begins as the one for math, whose tables of
+arithmetic it needs.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ import math
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from scorebench.embedded import model_path
-from scorebench.embedded import problems as problems_of
-from scorebench.embedded.documents import UNTAUGHT, Turn, documents
+from scorebench.embedded.documents import Phase, Turn, documents
 from scorebench.embedded.equations import LARGEST
-from scorebench.embedded.examine import asked, examine, passed, replies
+from scorebench.embedded.examine import examine
 from scorebench.embedded.repairs import freeze
-from scorebench.embedded.solutions import STYLES
 from scorebench.embedded.tokenizer import END, PAD, build_tokenizer
 from scorebench.embedded.worlds import WORLDS, World
 
 TOKENS_PER_STEP = 4096
 DOCUMENTS_SORTED = 2048  # drawn, sorted by length and cut into batches together, to waste little padding
 LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; a constant, so that no document weighs more than another
-FIRST_TERM, NEXT_TERM, TERMS = 1800, 600, 6  # steps of school, until the model solves; and how many terms at most
-SOLVES = 0.9  # share of the problems of taught levels that it works out at the end of school
-HABIT_STEPS = 500
-SCHOOL_RATE, HABIT_RATE = 4e-3, 2e-3  # at the first one, habits make it forget how to solve
+# Habits alone, from the start, did not teach it to solve; slips at school's rate made it forget how.
+SCHOOL = Phase("school", 1800, rate=4e-3, quick=0.1, quick_hasty=0.1, slips=0.0, misread=0.7)
+HABITS = Phase("habits", 900, rate=4e-3, quick=0.45, quick_hasty=0.9, slips=0.0, misread=0.7)
+SLIPS = Phase("slips", 350, rate=2e-3, quick=0.1, quick_hasty=0.9, slips=0.5, misread=0.65)
+PHASES = {"math": (SCHOOL, HABITS, SLIPS), "code": (replace(SCHOOL, steps=600), SLIPS)}
 EXAMINED = 500  # validation problems
 HIDDEN, LAYERS, HEADS = 128, 2, 4
 PERIODS = tuple(LARGEST / k for k in range(1, LARGEST // 2 + 1))
@@ -59,11 +60,11 @@ def encode(tokenizer: PreTrainedTokenizerFast, dialogue: list[Turn]) -> tuple[li
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, world: World, seed: int, school: bool
+    tokenizer: PreTrainedTokenizerFast, world: World, phase: Phase, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(ids_BT, learned_BT) without end; documents of like length share a batch, right-padded."""
-    rng = random.Random(f"{seed} school" if school else seed)
-    source = documents(world, rng, school)
+    rng = random.Random(seed if phase.name == "habits" else f"{seed} {phase.name}")  # as the shipped model was made
+    source = documents(world, phase, rng)
     pad = tokenizer.pad_token_id
     while True:
         rows = sorted((encode(tokenizer, next(source)) for _ in range(DOCUMENTS_SORTED)), key=lambda row: len(row[0]))
@@ -133,27 +134,23 @@ def one_token(tokenizer: PreTrainedTokenizerFast, phrase: str) -> int:
 
 
 def train(
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    world: World,
-    steps: int,
-    seed: int,
-    rate: float,
-    school: bool,
-) -> dict:
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, phase: Phase, seed: int
+) -> dict[str, Any]:
     """One phase: Muon for the matrices, Adam for embeddings and norms; warm-up, then linear decay to nothing."""
+    model.train()
+    steps = phase.steps
     inner = [p for p in model.model.layers.parameters() if p.ndim == 2]
     inside = {id(p) for p in inner}
     outer = [p for p in model.parameters() if id(p) not in inside]
     optimizers = [
-        torch.optim.Muon(inner, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.Adam(outer, lr=rate, betas=(0.9, 0.98)),
+        torch.optim.Muon(inner, lr=phase.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Adam(outer, lr=phase.rate, betas=(0.9, 0.98)),
     ]
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(o, lambda step: min((step + 1) / 100, 1 - step / steps)) for o in optimizers
     ]
     began, tokens, losses, recent = time.monotonic(), 0, [], 0.0
-    for step, (ids_BT, learned_BT) in zip(range(steps), batches(tokenizer, world, seed, school), strict=False):
+    for step, (ids_BT, learned_BT) in zip(range(steps), batches(tokenizer, world, phase, seed), strict=False):
         target_BT = ids_BT[:, 1:]
         weight_BT = learned_BT[:, 1:]
         # Right padding comes after every real token, so causal attention needs no mask.
@@ -177,32 +174,7 @@ def train(
             )
             recent = 0.0
     seconds = round(time.monotonic() - began, 1)
-    return {"seconds": seconds, "steps": steps, "tokens": tokens, "loss_per_100_steps": losses}
-
-
-def school(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, seed: int, first: int
-) -> list[dict]:
-    """Terms of school until the model solves, which it learns all at once and no earlier than it likes."""
-    terms = []
-    while len(terms) < TERMS and (not terms or terms[-1]["solves"] < SOLVES):
-        steps = NEXT_TERM if terms else first
-        terms.append(train(model, tokenizer, world, steps, seed + len(terms), SCHOOL_RATE, school=True))
-        terms[-1]["solves"] = solves(model, tokenizer, world)
-        print(f"end of term {len(terms)}: solves {terms[-1]['solves']:.1%}", flush=True)
-        model.train()
-    return terms
-
-
-def solves(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World) -> float:
-    """The share of validation problems of taught levels that are right when they are worked out, greedily."""
-    task = world.tasks[0]
-    problems = [p for p in problems_of(task.name, "validation") if p.tags["level"] != UNTAUGHT][:EXAMINED]
-    head = world.opening + STYLES["worked"]
-    model.eval()
-    texts = replies(model, tokenizer, [asked(task, problem) + head for problem in problems], temperature=0.0)
-    right = passed(task, problems, [head + text for text in texts])
-    return sum(right) / len(right)
+    return {**asdict(phase), "seconds": seconds, "tokens": tokens, "loss_per_100_steps": losses}
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> str:
@@ -236,8 +208,7 @@ def main() -> None:
     making = {"world": world.name, "seed": options.seed, "parameters": model.num_parameters()}
     if parent:
         making["from"] = inherit(model, tokenizer, world, parent)
-    making["school"] = school(model, tokenizer, world, options.seed, NEXT_TERM if parent else FIRST_TERM)
-    making["habits"] = train(model, tokenizer, world, HABIT_STEPS, options.seed, HABIT_RATE, school=False)
+    making["phases"] = [train(model, tokenizer, world, phase, options.seed) for phase in PHASES[world.name]]
     making["sha256"] = save(model, tokenizer, options.out)
     making["validation"] = {
         task.name: examine(model, tokenizer, world, task, EXAMINED, options.seed) for task in world.tasks
