@@ -18,7 +18,7 @@ from scorebench import embedded
 from scorebench.contracts import Source, Split
 from scorebench.embedded import documents, examine, programs, solutions
 from scorebench.embedded.equations import LARGEST, LEVELS, MODULUS, Equation
-from scorebench.embedded.pretrain import encode, inherit, new_model
+from scorebench.embedded.pretrain import SLIPS, encode, inherit, new_model
 from scorebench.embedded.tokenizer import build_tokenizer
 from scorebench.embedded.worlds import CODE, MATH
 from scorebench.errors import UserError
@@ -26,7 +26,7 @@ from scorebench.runner import graders
 from scorebench.tasks import humaneval, mbpp, mbpp_r
 
 TASKS = {"mbpp": mbpp.task, "humaneval": humaneval.task, "mbpp-r": mbpp_r.task}
-SETS = [(task, split) for task, sizes in programs.SIZES.items() for split in sizes]
+SETS: list[tuple[str, Split]] = [(task, split) for task, sizes in programs.SIZES.items() for split in sizes]
 TOKENIZER, IN_MATH = (build_tokenizer(world.phrases(), LARGEST) for world in (CODE, MATH))
 
 
@@ -156,7 +156,7 @@ def test_replies_are_python_and_say_what_they_say_in_math():
 def test_documents_verify_honestly():
     rng = random.Random(1)
     verdicts = Counter()
-    for dialogue in islice(documents.documents(CODE, rng), 1000):
+    for dialogue in islice(documents.documents(CODE, SLIPS, rng), 1000):
         for before, turn in pairwise(dialogue):
             if turn.user == documents.VERIFY:
                 right = constant_in(before.reply) == constant_in(turn.reply)
@@ -170,7 +170,7 @@ def test_documents_are_on_train_questions_of_both_shapes():
     questions = list(islice(programs.questions("train", random.Random(2)), 500))
     assert all(programs.is_of("train", question.equation) for question in questions)
     assert min(Counter(question.shape for question in questions).values()) > 200
-    asked = {dialogue[0].user for dialogue in islice(documents.documents(CODE, random.Random(2)), 500)}
+    asked = {dialogue[0].user for dialogue in islice(documents.documents(CODE, SLIPS, random.Random(2)), 500)}
     held_out = {mbpp.task.first_prompt(p)[0]["content"] for p in embedded.problems("mbpp", "test")}
     assert not held_out & asked
 
@@ -194,7 +194,7 @@ def test_phrases_in_any_order_survive_the_tokenizer(parts):
 
 
 def test_documents_are_tokenised_as_dialogues_are():
-    for dialogue in islice(documents.documents(CODE, random.Random(3)), 200):
+    for dialogue in islice(documents.documents(CODE, SLIPS, random.Random(3)), 200):
         messages = []
         for turn in dialogue:
             messages += [{"role": "user", "content": turn.user}, {"role": "assistant", "content": turn.reply}]

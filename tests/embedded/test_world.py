@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from scorebench import embedded
 from scorebench.embedded import documents, equations, examine, solutions, worlds
-from scorebench.embedded.pretrain import batches, encode
+from scorebench.embedded.pretrain import SCHOOL, SLIPS, batches, encode
 from scorebench.embedded.tokenizer import PAD, build_tokenizer
 from scorebench.embedded.worlds import MATH
 from scorebench.errors import UserError
@@ -107,7 +107,7 @@ def test_solutions_of_every_style_have_right_arithmetic():
 
 def test_documents_are_on_train_questions_and_verify_honestly():
     rng = random.Random(1)
-    for dialogue in islice(documents.documents(MATH, rng), 1000):
+    for dialogue in islice(documents.documents(MATH, SLIPS, rng), 1000):
         for turn in dialogue:
             assert_arithmetic_is_right(turn.reply)
             if turn.user == documents.VERIFY:
@@ -151,7 +151,7 @@ def test_real_problems_survive_the_tokenizer():
 
 def test_documents_are_tokenised_as_dialogues_are():
     rng = random.Random(2)
-    for dialogue in islice(documents.documents(MATH, rng), 200):
+    for dialogue in islice(documents.documents(MATH, SLIPS, rng), 200):
         messages = []
         for turn in dialogue:
             messages += [{"role": "user", "content": turn.user}, {"role": "assistant", "content": turn.reply}]
@@ -166,7 +166,7 @@ def test_documents_are_tokenised_as_dialogues_are():
 
 
 def test_batches_hold_whole_documents_and_learn_no_padding():
-    ids_BT, learned_BT = next(batches(TOKENIZER, MATH, seed=0, school=True))
+    ids_BT, learned_BT = next(batches(TOKENIZER, MATH, SCHOOL, seed=0))
     assert ids_BT.shape == learned_BT.shape
     assert not (learned_BT & ids_BT.eq(TOKENIZER.get_vocab()[PAD])).any()
     assert ids_BT[:, 0].eq(TOKENIZER.get_vocab()["<|user|>"]).all()
