@@ -125,7 +125,7 @@ class VLLMEngine:
             raise RuntimeError("vLLM kept its cache when the weights changed: dialogues were still going on")
 
     def forget(self) -> None:
-        """vLLM's memory is set aside for it, and of no use to a trainer."""
+        """Nothing: its memory is set aside for vLLM, and of no use to a trainer."""
 
     async def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
