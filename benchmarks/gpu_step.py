@@ -51,7 +51,7 @@ QWEN: dict[str, Any] = {
     "num_attention_heads": 14,
     "num_key_value_heads": 2,
 }
-TINY = QWEN | {"vocab_size": 512, "hidden_size": 56, "intermediate_size": 304, "num_hidden_layers": 2}
+TINY: dict[str, Any] = QWEN | {"vocab_size": 512, "hidden_size": 56, "intermediate_size": 304, "num_hidden_layers": 2}
 
 
 @dataclass

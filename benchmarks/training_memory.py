@@ -104,7 +104,7 @@ def above(size: dict[str, Any], adapter: bool, width: int, checkpointing: bool) 
     layer = tokens * width * (factors[0] * hidden + factors[1] * inner)
     logits = 6.5 * 4 * min(1024, (1 << 25) // VOCABULARY) * VOCABULARY
     if checkpointing:
-        return int(layers * tokens * width * hidden + max(layer, logits))
+        return int(layers * tokens * width * hidden + max(1.3 * layer, logits))  # 1.3: with its gradients
     return int(layers * layer + logits)
 
 
