@@ -87,7 +87,7 @@ class Bench:
         self.args = args
         self.device = "cuda" if torch.cuda.is_available() and not args.tiny else "cpu"
         sizes = TINY if args.tiny else QWEN
-        config = Qwen2Config(**sizes, tie_word_embeddings=True, rope_theta=1e6, eos_token_id=259, pad_token_id=0)
+        config = Qwen2Config(**sizes, tie_word_embeddings=True, eos_token_id=259, pad_token_id=0)  # type: ignore[arg-type]
         torch.manual_seed(0)
         with torch.device(self.device):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()

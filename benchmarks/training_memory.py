@@ -2,14 +2,13 @@
 
     python benchmarks/training_memory.py
 
-Measured is the sum of all storages that torch holds, followed op by op: after a step (weights, reference, gradients,
-optimizer), and at its peak over that (activations of one micro-batch of --tokens tokens, and logits). Bytes do not
-depend on the device, but kernels do: a GPU's attention keeps less than this one, and its allocator rounds up.
+Measured is the sum of all storages that torch holds, followed op by op: between steps (weights, reference, gradients,
+optimizer), and at the peak of a step above that (activations of one micro-batch, logits of one chunk). What an
+allocator or a kernel takes beside tensors is not in it.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import weakref
 from pathlib import Path
@@ -26,13 +25,15 @@ from scorebench.training.optimizer import adam, backward
 from scorebench.training.tuning import Lora, Tuning
 from scorebench.training.weights import prepare, recomputed
 
+VOCABULARY, SEQUENCES, LENGTH = 2048, 32, 128
 SIZES: dict[str, dict[str, Any]] = {
-    "narrow": {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 6, "num_attention_heads": 4},
-    "wide": {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 3, "num_attention_heads": 8},
+    "narrow": {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 8, "num_attention_heads": 2},
+    "wide": {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 4},
 }
 TRAININGS = {
     "all weights, float32": (torch.float32, Tuning()),
     "all weights, bfloat16": (torch.bfloat16, Tuning()),
+    "all weights, bfloat16, checkpointing": (torch.bfloat16, Tuning(gradient_checkpointing=True)),
     "rank 8, bfloat16": (torch.bfloat16, Tuning(lora=Lora(rank=8))),
     "rank 8, bfloat16, checkpointing": (torch.bfloat16, Tuning(lora=Lora(rank=8), gradient_checkpointing=True)),
 }
@@ -50,54 +51,75 @@ class Held(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
             if isinstance(tensor, torch.Tensor):
-                self.note(tensor)
+                self._note(tensor.untyped_storage())
         return out
 
-    def note(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
+    def _note(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
-        if key in self.known:
-            return
-        self.known.add(key)
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._forget, key, size)
+        if key not in self.known:
+            self.known.add(key)
+            self.now += size
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._forget, key, size)
 
     def _forget(self, key: int, size: int) -> None:
         self.known.discard(key)
         self.now -= size
 
 
-def resident(weights: int, adapter: int, width: int) -> int:
-    """Bytes between steps. width: bytes of a weight; adapter: its weights, 0 where all weights are trained."""
-    if adapter:
-        return width * weights + (4 + 4 + 8) * adapter
-    masters = 0 if width == 4 else 4
-    return (width + width + 4 + 8 + masters) * weights  # policy, reference, gradients, Adam's moments
-
-
-def activations(config: Any, tokens: int, width: int, checkpointing: bool) -> int:
-    """Bytes of one micro-batch: the layers' inputs alone, and one whole layer, where layers are computed again."""
-    raise NotImplementedError
-
-
-def measure(size: dict[str, Any], dtype: torch.dtype, tuning: Tuning, tokens: int) -> tuple[int, int, Any, int]:
-    """Bytes resident after a step, and those above them at the peak of the next; the model's config and adapter."""
-    config = Qwen2Config(**size, num_key_value_heads=2, vocab_size=2048, tie_word_embeddings=True)
+def measured(size: dict[str, Any], dtype: torch.dtype, tuning: Tuning) -> tuple[int, int, int, int]:
+    """Numbers of weights and of an adapter's; bytes between steps, and above these at the peak of a step."""
+    config = Qwen2Config(**size, num_key_value_heads=2, vocab_size=VOCABULARY, tie_word_embeddings=True)
     torch.manual_seed(0)
+    before = 0
     with Held() as held:
         model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+        weights = sum(p.numel() for p in model.parameters())
         policy, reference = prepare(model, tuning, seed=0)
         optimizer = adam(policy, 1e-5)
-        ids_BL = torch.randint(0, 2048, (tokens // 128, 128))
-        replies_BL = torch.arange(128).expand_as(ids_BL) >= 64
-        for step in range(2):
-            if step:
-                before, held.peak = held.now, held.now
+        ids_BL = torch.randint(0, VOCABULARY, (SEQUENCES, LENGTH))
+        replies_BL = (torch.arange(LENGTH) >= LENGTH // 2).expand_as(ids_BL)
+        for _ in range(2):
+            before = held.peak = held.now
             with recomputed(policy):
                 stats = token_stats(policy, reference, ids_BL, replies_BL, 1.0)
             backward(stats.logp_N.sum() + stats.kl_N.sum(), optimizer)
             del stats
             optimizer.step()
-    adapter = sum(p.numel() for p in policy.parameters() if p.requires_grad) if tuning.lora.rank else 0
-    return before, held.peak - before, config, adapter
+    return weights, sum(p.numel() for p in policy.parameters()) - weights, before, held.peak - before
+
+
+def between_steps(weights: int, adapter: int, width: int) -> int:
+    """Bytes of the formula: policy, reference, gradients, Adam's two moments, masters; width is that of a weight."""
+    if adapter:
+        return width * weights + (4 + 4 + 8) * adapter
+    return (width + width + 4 + 8 + (4 if width == 2 else 0)) * weights
+
+
+def above(size: dict[str, Any], adapter: bool, width: int, checkpointing: bool) -> int:
+    """Bytes of the formula that a micro-batch takes."""
+    hidden, inner, layers = size["hidden_size"], size["intermediate_size"], size["num_hidden_layers"]
+    tokens = SEQUENCES * LENGTH
+    factors = (17, 6) if adapter else (12.5, 4) if width == 2 else (10, 4)
+    layer = tokens * width * (factors[0] * hidden + factors[1] * inner)
+    logits = 6.5 * 4 * min(1024, (1 << 25) // VOCABULARY) * VOCABULARY
+    if checkpointing:
+        return int(layers * tokens * width * hidden + max(layer, logits))
+    return int(layers * layer + logits)
+
+
+def main() -> None:
+    print(f"a micro-batch of {SEQUENCES * LENGTH} tokens, vocabulary {VOCABULARY}; MB measured (by the formula)")
+    for name, size in SIZES.items():
+        for title, (dtype, tuning) in TRAININGS.items():
+            weights, adapter, resident, peak = measured(size, dtype, tuning)
+            one = between_steps(weights, adapter, dtype.itemsize)
+            other = above(size, bool(adapter), dtype.itemsize, tuning.gradient_checkpointing)
+            print(
+                f"{name:7} {title:36} between steps {resident / 1e6:5.1f} ({one / 1e6:5.1f})   "
+                f"above {peak / 1e6:6.1f} ({other / 1e6:6.1f}, {other / peak:.2f} x)"
+            )
+
+
+if __name__ == "__main__":
+    main()

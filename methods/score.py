@@ -16,6 +16,8 @@ take one gradient step. All of SCoRe is in this file and in the four that it cal
     training/objective.py    rewards, baselines, loss: the formulas
     training/update.py       one gradient step in micro-batches
     training/checkpoint.py   the best weights, and where a killed training goes on
+
+The paper keeps the weights of the highest training reward. Here that is the reward without the bonus.
 """
 
 from __future__ import annotations
@@ -93,18 +95,16 @@ PAPER = {
     "mbpp": _paper(steps=1500, batch=128, learning_rate=1e-5, strict_kl=0.25),
 }
 
-# Chosen on the embedded world's validation problems, as the one of three trials that left attempt 1 as it was.
-EMBEDDED = {
-    "math": ScoreConfig(
-        stages={
-            "stage1": Stage(reward=(0, 1), kl=(3.0, 0.01), steps=60, learning_rate=2e-4),
-            "stage2": Stage(reward=(1, 1), kl=(0.3, 0.01), bonus=10, steps=40, learning_rate=1e-4),
-        },
-        problems=16,
-        samples=8,
-        max_tokens=96,
-    ),
-}
+_SMALL = ScoreConfig(
+    stages={
+        "stage1": Stage(reward=(0, 1), kl=(3.0, 0.01), steps=50, learning_rate=3e-4),
+        "stage2": Stage(reward=(1, 1), kl=(0.02, 0.01), bonus=10, steps=50, learning_rate=3e-4),
+    },
+    problems=16,
+    samples=8,
+    max_tokens=96,
+)
+EMBEDDED = {"math": _SMALL, "mbpp": _SMALL}
 
 
 def preset(task: Task, embedded: bool) -> ScoreConfig:
@@ -153,12 +153,14 @@ class Score:
             await engine.push(policy)
             seed = seed_of(lesson.seed, name, state.step)
             rollout = await self._rollout(lesson, config, stage, engine, problems, seed)
+            engine.forget()  # the update needs the memory
             played = time.monotonic()
             stats = update(
                 policy, reference, optimizer, rollout, stage, state.kl_T, config.temperature, config.token_budget
             )
             row = _row(rollout, stage, stats, played - start, time.monotonic() - played)
-            state.advance(row["reward"], stats.kl_T, row)
+            # Without the bonus: with it, the highest reward is where attempt 1 is worst, and early weights would win.
+            state.advance(row["right"], stats.kl_T, row)
             tell(state.step, f"right {_percent(row['correct'])}, KL {stats.kl_T[0]:.2f}")
         state.finish()
 
@@ -193,9 +195,11 @@ def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: fl
     attempts = [e.attempts for e in rollout.episodes]
     pairs = [(row[0], row[-1]) for row in attempts if len(row) > 1]
     flips = [(first.verdict.passed, last.verdict.passed) for first, last in pairs]
+    correct_T = (correct_PKT * counts_PKT).sum((0, 1)) / per_turn_T
     return {
+        "right": sum(weight * share for weight, share in zip(stage.reward, correct_T.tolist(), strict=True)),
         "reward": ((turn_rewards(correct_PKT, stage) * counts_PKT).sum((0, 1)) / per_turn_T).sum().item(),
-        "correct": ((correct_PKT * counts_PKT).sum((0, 1)) / per_turn_T).tolist(),
+        "correct": correct_T.tolist(),
         "i_to_c": flips.count((False, True)) / max(len(pairs), 1),
         "c_to_i": flips.count((True, False)) / max(len(pairs), 1),
         "unchanged": sum(first.reply.text == last.reply.text for first, last in pairs) / max(len(pairs), 1),

@@ -216,7 +216,8 @@ class Session:
     def _engine_name(self) -> str:
         if self.settings.engine != "auto":
             return self.settings.engine
-        return "vllm" if "vllm" in registry.names("engine") and _vllm_and_gpu() else "hf"
+        alone = ranks.count() == 1  # processes of torchrun play their own rollouts
+        return "vllm" if alone and "vllm" in registry.names("engine") and _vllm_and_gpu() else "hf"
 
     @cached_property
     def _opener(self) -> Opener:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hub import real_data
+
 TINY = ("--task", "math", "--limit", "8")
 
 
@@ -108,6 +110,36 @@ def test_a_mistake_is_one_sentence_and_status_2(tmp_path: Path, words: list[str]
     assert "Traceback" not in done.stderr + done.stdout
     assert len([line for line in done.stderr.splitlines() if line.startswith("scorebench: ")]) == 1
     assert not list(tmp_path.glob("results/**/episodes.jsonl"))
+
+
+def test_recorded_programs_vote_by_what_they_answer(tmp_path: Path) -> None:
+    """Two right programs in other words outvote one wrong one, with the docstring's example; alone they would tie."""
+    prompt = 'def double(x):\n    """Twice.\n\n    >>> double(2)\n    4\n    """\n'
+    problem = {
+        "task_id": "own/0",
+        "prompt": prompt,
+        "entry_point": "double",
+        "canonical_solution": "    return 2 * x\n",
+    }
+    problem["test"] = "def check(candidate):\n    assert candidate(3) == 6\n"
+    (tmp_path / "own.jsonl").write_text(json.dumps(problem) + "\n")
+    first = ["    return x + x\n", "    return 2 * x\n", "    return x\n", "    return 1 / 0\n"]
+    replies = [{"id": "own/0", "attempts": [program, "    return x\n"]} for program in first]
+    (tmp_path / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in replies))
+    words = ("scaling", "--method", "base", "--task", "humaneval", "--model", "replay:replies.jsonl")
+    done = scorebench(*words, "--data", "own.jsonl", "--budgets", "4", "--csv", "votes.csv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [(row["way"], row["acc"]) for row in table(tmp_path / "votes.csv")] == [
+        ("parallel", "1.0"),
+        ("sequential", "0.0"),
+    ]
+
+
+def test_a_task_that_gives_the_first_attempts_has_nothing_to_sample(tmp_path: Path) -> None:
+    words = ("scaling", "--method", "base", "--task", "mbpp-r", "--model", "replay:none.jsonl")
+    done = scorebench(*words, "--data", str(real_data()), folder=tmp_path)
+    assert done.returncode == 2
+    assert "The first attempts of mbpp-r are given" in done.stderr
 
 
 def test_plots_and_the_page_of_stored_runs(tmp_path: Path) -> None:

@@ -1,29 +1,38 @@
-"""The small world: problems that are generated, and a model of about a million parameters that half masters them.
+"""The small worlds: problems that are generated, and for each world a model of half a million parameters that half
+masters them.
 
-It lets anybody see the whole of the paper happen on a laptop. It demonstrates the mechanism; it is no evidence about
-language models. SMALL-WORLD.md beside this file says what was designed into it.
+They let anybody see the whole of the paper happen on a laptop. They demonstrate the mechanism; they are no evidence
+about language models. SMALL-WORLD.md beside this file says what was designed into them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 from scorebench.contracts import Split
-from scorebench.embedded import equations
+from scorebench.embedded import equations, programs
 from scorebench.errors import UserError
 from scorebench.types import Problem
 
-# A world is a module with problems(split); another one is another module and a line here.
-WORLDS = {"math": equations}
+# A world is a module with problems(task, split), for one task or several.
+WORLDS = {"math": equations, "code": programs}
+TASKS = {"math": "math", "mbpp": "code", "humaneval": "code", "mbpp-r": "code"}
 
 
-def problems(world: str, split: Split) -> tuple[Problem, ...]:
-    """The problems of a world's split: distinct, always the same; no meaning is in two splits.
+def problems(task: str, split: Split) -> tuple[Problem, ...]:
+    """The problems of a task's split: distinct, always the same; no meaning is in two splits of a world.
 
-    Raises UserError for an unknown world.
+    Raises UserError for a task or a split that no world has problems for.
     """
-    return known(world).problems(split)
+    if task not in TASKS:
+        raise UserError(
+            f"The embedded world has nothing for {task!r}, only for {', '.join(sorted(TASKS))}: "
+            "name real problems with --data and a model with --model."
+        )
+    found = WORLDS[TASKS[task]].problems(task, split)
+    if not found:
+        raise UserError(f"The embedded world has no {split} problems for {task}; take the test split.")
+    return found
 
 
 def model_path(world: str) -> Path:
@@ -31,7 +40,10 @@ def model_path(world: str) -> Path:
 
     Raises UserError for an unknown world, or where the package was installed without the checkpoint.
     """
-    known(world)
+    if world not in WORLDS:
+        raise UserError(
+            f"There is no embedded model for {world!r}, only for {', '.join(sorted(WORLDS))}: name one with --model."
+        )
     folder = Path(__file__).parent / "checkpoints" / world
     if not (folder / "model.safetensors").is_file():
         raise UserError(
@@ -39,12 +51,3 @@ def model_path(world: str) -> Path:
             f"`python -m scorebench.embedded.pretrain --world {world} --out {folder}`."
         )
     return folder
-
-
-def known(world: str) -> ModuleType:
-    if world not in WORLDS:
-        raise UserError(
-            f"The embedded world has nothing for {world!r}, only for {', '.join(sorted(WORLDS))}: "
-            "name real problems with --data and a model with --model."
-        )
-    return WORLDS[world]

@@ -76,11 +76,8 @@ class Equation:
 
     @property
     def split(self) -> Split:
-        """Decided by a hash of the meaning, so that no equation is in two splits in different words."""
-        percent = int.from_bytes(hashlib.sha256(f"{self.a},{self.b},{self.c},{self.n}".encode()).digest()[:4]) % 100
-        if percent < HELD_OUT_PERCENT:
-            return "test"
-        return "validation" if percent < 2 * HELD_OUT_PERCENT else "train"
+        """The same in whatever words the equation is told."""
+        return split_of(self.a, self.b, self.c, self.n)
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,14 @@ class Question:
     equation: Equation
     subject: str
     text: str
+
+
+def split_of(*meaning: int) -> Split:
+    """Decided by a hash of a meaning, so that no meaning is in two splits in different words."""
+    percent = int.from_bytes(hashlib.sha256(",".join(map(str, meaning)).encode()).digest()[:4]) % 100
+    if percent < HELD_OUT_PERCENT:
+        return "test"
+    return "validation" if percent < 2 * HELD_OUT_PERCENT else "train"
 
 
 def questions(split: Split, rng: random.Random) -> Iterator[Question]:
@@ -103,24 +108,29 @@ def questions(split: Split, rng: random.Random) -> Iterator[Question]:
 
 def equation_of(split: Split, level: int, rng: random.Random) -> Equation:
     """An equation of exactly this level and split, with one answer."""
+    return next(equation for equation in equations(level, rng) if equation.split == split)
+
+
+def equations(level: int, rng: random.Random) -> Iterator[Equation]:
+    """Equations of a level without end, of any split."""
     while True:
         a, slope = rng.randrange(2, MODULUS), rng.choice(LEVELS[level])
         c = (slope - a) % MODULUS
         found = Equation(a, rng.randrange(1, MODULUS), c, rng.randrange(MODULUS))
-        if c > 1 and found.split == split:
-            return found
+        if c > 1:
+            yield found
 
 
-def problems(split: Split) -> tuple[Problem, ...]:
+def problems(task: str, split: Split) -> tuple[Problem, ...]:
     """The published problems of a split: distinct, always the same."""
     texts: set[str] = set()
     found: list[Problem] = []
-    for question in questions(split, random.Random(f"math/{split}")):
+    for question in questions(split, random.Random(f"{task}/{split}")):
         if question.text in texts:
             continue
         texts.add(question.text)
         tags = {"subject": question.subject, "level": question.equation.level}
-        name = f"embedded/math/{split}/{len(found):04d}"
+        name = f"embedded/{task}/{split}/{len(found):04d}"
         found.append(Problem(name, question.text, str(question.equation.x), tags))
         if len(found) == SIZES[split]:
             return tuple(found)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from scorebench.embedded import documents, equations, solutions
+from scorebench.contracts import Task
+from scorebench.embedded import problems as problems_of
+from scorebench.embedded import solutions
 from scorebench.embedded.tokenizer import END
+from scorebench.embedded.worlds import World
+from scorebench.runner import graders
 from scorebench.types import Problem
 
-LONGEST_REPLY = 80
-ANSWER = re.compile(re.escape(solutions.FINAL).replace(r"\{answer\}", "([0-9]+)"))
-STYLES = {
-    "quick": solutions.QUICK,
-    "worked": solutions.WORKED[0],
-    "second guess": solutions.SECOND_GUESS,
-    "check": solutions.CHECK[0],
-}
+LONGEST_REPLY = 96
+
+
+def asked(task: Task, problem: Problem) -> str:
+    """The prompt of a first attempt, as the chat template has it."""
+    return f"<|user|>{task.first_prompt(problem)[0]['content']}{END}<|assistant|>"
 
 
 @torch.no_grad()
@@ -34,40 +35,42 @@ def replies(
     return [text.split(END)[0] for text in texts]
 
 
-def is_right(problem: Problem, reply: str) -> bool:
-    stated = ANSWER.findall(reply)
-    return bool(stated) and stated[-1] == problem.reference
-
-
-def examine(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, count: int, seed: int) -> dict[str, float]:
+def examine(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, task: Task, count: int, seed: int
+) -> dict[str, float]:
     """Accuracies and shares in percent on validation problems: two turns, greedy and at temperature 1."""
     torch.manual_seed(seed)
     model.eval()
-    problems = equations.problems("validation")[:count]
+    problems = problems_of(task.name, "validation")[:count]
     figures: dict[str, float] = {"problems": len(problems)}
-    check = STYLES["check"]
+    styles = {name: world.opening + head for name, head in solutions.STYLES.items()}
     for name, temperature in (("greedy", 0.0), ("sampled", 1.0)):
-        asked = [f"<|user|>{documents.PROMPT}\n\n{problem.text}{END}<|assistant|>" for problem in problems]
-        first = replies(model, tokenizer, asked, temperature)
-        glue = f"{END}<|user|>{documents.CORRECTION}{END}<|assistant|>"
-        again = [ask + reply + glue for ask, reply in zip(asked, first, strict=True)]
+        prompts = [asked(task, problem) for problem in problems]
+        first = replies(model, tokenizer, prompts, temperature)
+        glue = f"{END}<|user|>{task.correction}{END}<|assistant|>"
+        again = [ask + reply + glue for ask, reply in zip(prompts, first, strict=True)]
         second = replies(model, tokenizer, again, temperature)
-        continued = replies(model, tokenizer, [ask + check for ask in again], temperature)
-        t1, t2, checked = (
-            [is_right(p, r) for p, r in zip(problems, texts, strict=True)] for texts in (first, second, continued)
-        )
+        check = styles["check"]
+        continued = [check + r for r in replies(model, tokenizer, [ask + check for ask in again], temperature)]
+        t1, t2, checked = (passed(task, problems, texts) for texts in (first, second, continued))
         found = {"acc t1": t1, "acc t2": t2}
         found["i->c"] = [b > a for a, b in zip(t1, t2, strict=True)]
         found["c->i"] = [a > b for a, b in zip(t1, t2, strict=True)]
         for turn, texts in (("t1", first), ("t2", second)):
-            found |= {f"{style} at {turn}": [t.startswith(head) for t in texts] for style, head in STYLES.items()}
+            found |= {f"{style} at {turn}": [t.startswith(head) for t in texts] for style, head in styles.items()}
         found["unchanged"] = [a == b for a, b in zip(first, second, strict=True)]
         for style in ("quick", "worked"):
-            found[f"acc of {style}"] = [r for r, text in zip(t1, first, strict=True) if text.startswith(STYLES[style])]
+            found[f"acc of {style}"] = [r for r, text in zip(t1, first, strict=True) if text.startswith(styles[style])]
         found["right stays right when checked"] = [c for a, c in zip(t1, checked, strict=True) if a]
         found["wrong gets right when checked"] = [c for a, c in zip(t1, checked, strict=True) if not a]
         figures |= {f"{name}: {key}": percent(values) for key, values in found.items() if values}
     return figures
+
+
+def passed(task: Task, problems: Sequence[Problem], texts: Sequence[str]) -> list[bool]:
+    """Which replies are right."""
+    with graders() as pool:
+        return [verdict.passed for verdict in pool.map(task.grade, problems, texts)]
 
 
 def percent(values: Sequence[bool]) -> float:

@@ -1,7 +1,7 @@
-"""What replies look like in the small world for math: the styles of a first and of a later attempt.
+"""What replies say in the small worlds before they state an answer: the styles of a first and of a later attempt.
 
-Every style ends in the paper's answer form. Which style is used is visible from its first words, so that a policy can
-choose one; whether the answer is right never decides the style.
+Which style is used is visible from its first words, so that a policy can choose one; whether the answer is right never
+decides the style. How a reply goes on after these remarks, with an answer or with a program, worlds.py says.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 from scorebench.embedded.equations import MODULUS as M
 from scorebench.embedded.equations import Equation
 
-FINAL = "Final Answer: The final answer is ${answer}$. I hope it is correct."
-QUICK = "By inspection. "
-SECOND_GUESS = "On second thought. "
-REVISED = "As verified. "
+QUICK = "By inspection. "  # a guess at first sight
+SECOND_GUESS = "On second thought. "  # another guess, with nothing to show for it
+REVISED = "As verified. "  # what follows from a verification that came before it
 WORKED = ("In steps: $", "+", "=", "$, $", "\\cdot ", "x=", "$. ")
 CHECK = ("Checking $x=", "$: $", "-", "\\div ", "$, so $")
 RESIDUALS = ("$, which is right. ", "$, which is wrong. $")
@@ -23,32 +22,18 @@ WRONG = "The answer is wrong. "
 LOOKS_RIGHT = "The steps look right."
 LOOKS_WRONG = "One of the steps looks wrong."
 
-
-def final(answer: int) -> str:
-    return FINAL.format(answer=answer)
-
-
-def quick(answer: int) -> str:
-    """A guess at first sight."""
-    return QUICK + final(answer)
+PHRASES = (
+    *(QUICK, SECOND_GUESS, REVISED),
+    *(*WORKED, *CHECK, *RESIDUALS, MISREAD),
+    *(RIGHT, WRONG, LOOKS_RIGHT, LOOKS_WRONG),
+)
+STYLES = {"quick": QUICK, "worked": WORKED[0], "second guess": SECOND_GUESS, "check": CHECK[0]}
 
 
-def second_guess(answer: int) -> str:
-    """Another guess, with nothing to show for it."""
-    return SECOND_GUESS + final(answer)
-
-
-def revised(answer: int) -> str:
-    """What follows from a verification that came before it."""
-    return REVISED + final(answer)
-
-
-def worked(e: Equation, answer: int) -> str:
+def worked(e: Equation) -> str:
     """Small steps, then a large one that is not shown: from slope, right side and product to the answer."""
     product = e.a * e.b % M
-    return f"In steps: ${e.a}+{e.c}={e.slope}$, ${e.a}\\cdot {e.b}={product}$, ${e.slope}x={e.n}-{product}$. " + final(
-        answer
-    )
+    return f"In steps: ${e.a}+{e.c}={e.slope}$, ${e.a}\\cdot {e.b}={product}$, ${e.slope}x={e.n}-{product}$. "
 
 
 def put_back(e: Equation, guess: int) -> str:
@@ -74,15 +59,15 @@ def repair(e: Equation, guess: int) -> str:
 
 
 def checked(e: Equation, guess: int) -> str:
-    """Checks a guess and repairs it if it is wrong: always ends in the answer."""
-    return checking(e, guess) + ("" if guess == e.x else repair(e, guess)) + final(e.x)
+    """Checks a guess and repairs it if it is wrong: leads to the answer."""
+    return checking(e, guess) + ("" if guess == e.x else repair(e, guess))
 
 
-def checked_and_misread(e: Equation, guess: int, other: int) -> str:
-    """Checks a guess, does not heed what came out, and guesses again."""
-    return put_back(e, guess) + MISREAD + final(other)
+def checked_and_misread(e: Equation, guess: int) -> str:
+    """Checks a guess and does not heed what came out: leads to another guess."""
+    return put_back(e, guess) + MISREAD
 
 
 def graded(e: Equation, guess: int) -> str:
-    """Checks a guess, gives a verdict, and states the answer."""
-    return checking(e, guess) + (RIGHT if guess == e.x else repair(e, guess) + WRONG) + final(e.x)
+    """Checks a guess and gives a verdict: leads to the answer."""
+    return checking(e, guess) + (RIGHT if guess == e.x else repair(e, guess) + WRONG)

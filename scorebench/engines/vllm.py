@@ -24,6 +24,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scorebench import ranks
 from scorebench.chat import Chat
 from scorebench.engines.loading import ModelSpec, end_ids, load_generation_config, load_tokenizer, resolved_device
 from scorebench.errors import EngineError, UserError
@@ -113,7 +114,7 @@ class VLLMEngine:
         """Plays with the policy's weights as they are now; between dialogues only.
 
         They go through files in the folder for temporary ones (TMPDIR), the one way that every device and every
-        number of workers takes. An adapter is added in; the cache of the weights before is dropped.
+        number of workers takes. An adapter is added in, rounded as the weights are; the cache is dropped.
         """
         from scorebench.training.export import save_plain
 
@@ -122,6 +123,9 @@ class VLLMEngine:
             await self._do(self._llm.collective_rpc("take_weights", args=(folder,)))
         if not await self._do(self._llm.reset_prefix_cache()):
             raise RuntimeError("vLLM kept its cache when the weights changed: dialogues were still going on")
+
+    def forget(self) -> None:
+        """VLLM's memory is set aside for it, and of no use to a trainer."""
 
     async def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -250,6 +254,8 @@ open_engine = _Opener()
 
 def open_for_training(spec: ModelSpec) -> VLLMEngine:
     """The engine of a training's rollouts, which leaves room on the GPU for the trainer. Weights come by push()."""
+    if ranks.count() > 1:
+        raise UserError("Under torchrun each process plays its own rollouts, without vLLM; take --engine hf.")
     options: Options = spec.options or Options()
     if options.gpu_memory_utilization is None and resolved_device(replace(spec, device="auto")) == "cuda":
         options = options.model_copy(update={"gpu_memory_utilization": _TRAINING_SHARE})

@@ -23,6 +23,10 @@ class PolicyEngine(Engine, Protocol):
         """Plays with the policy's weights as they are now; between dialogues only."""
         ...
 
+    def forget(self) -> None:
+        """Lets go of what it keeps of dialogues in memory that the trainer could use."""
+        ...
+
 
 @dataclass(frozen=True)
 class Lesson:

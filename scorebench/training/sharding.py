@@ -2,7 +2,8 @@
 
 Between updates every process holds the policy's weights whole, so that it may play dialogues, or anything else, without
 waiting for the others. An update shares them out: a process then holds a part of the weights, of their gradients and of
-the optimizer's state, and gathers a layer's weights while it works on it.
+the optimizer's state, and gathers a layer's weights while it works on it. Weights are read anywhere, but written only
+inside shared_out(): what is whole is a copy.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def _sharded_modules(model: Any) -> list[Any]:
         return []
     from torch.distributed.fsdp import FSDPModule
 
-    return [module for module in model.modules() if isinstance(module, FSDPModule)]
+    held = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    return held if held and held[0] is model else []  # what only has another adapter switched on rests with its policy
 
 
 def whole(value: Any) -> Any:

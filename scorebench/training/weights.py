@@ -120,7 +120,8 @@ def _copy(policy: Any) -> Any:
         return copy.deepcopy(policy)
     with torch.device(policy.device):  # torch copies no model that is shared out
         made = AutoModelForCausalLM.from_config(policy.config, dtype=policy.dtype).eval()
-    made.load_state_dict(dict(policy.named_parameters(remove_duplicate=False)) | dict(policy.named_buffers()))
+    held = dict(policy.named_parameters(remove_duplicate=False)) | dict(policy.named_buffers())
+    made.load_state_dict({name: held[name] for name in made.state_dict()})  # buffers that are not saved stay as made
     share_out(made, layers(made))
     return made
 

@@ -15,13 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorebench import embedded
-from scorebench.embedded import documents, equations, examine, solutions
-from scorebench.embedded.pretrain import batches, encode
+from scorebench.embedded import documents, equations, examine, solutions, worlds
+from scorebench.embedded.pretrain import SCHOOL, SLIPS, batches, encode
 from scorebench.embedded.tokenizer import PAD, build_tokenizer
+from scorebench.embedded.worlds import MATH
 from scorebench.errors import UserError
+from scorebench.tasks import math
 
 SPLITS = tuple(equations.SIZES)
-TOKENIZER = build_tokenizer(documents.phrases(), equations.LARGEST)
+ANSWER = re.compile(re.escape(worlds.FINAL).replace(r"\{x\}", "([0-9]+)"))
+TOKENIZER = build_tokenizer(MATH.phrases(), equations.LARGEST)
 
 
 def ids_of(text: str) -> list[int]:
@@ -89,30 +92,31 @@ def test_solutions_of_every_style_have_right_arithmetic():
     for question in islice(equations.questions("train", rng), 300):
         e = question.equation
         guess = documents.slip(rng, e.x)
-        for text, steps in (
-            (solutions.quick(e.x), 0),
-            (solutions.worked(e, e.x), 2),
+        for remarks, steps in (
+            (solutions.QUICK, 0),
+            (solutions.worked(e), 2),
             (solutions.checked(e, e.x), 5),
             (solutions.checked(e, guess), 8),
+            (solutions.checked_and_misread(e, guess), 5),
             (solutions.graded(e, guess), 8),
         ):
+            text = MATH.reply(question, remarks, e.x)
             assert assert_arithmetic_is_right(text) == steps
-            assert examine.ANSWER.findall(text) == [str(e.x)]
-        assert examine.ANSWER.findall(solutions.checked_and_misread(e, e.x, guess)) == [str(guess)]
+            assert ANSWER.findall(text) == [str(e.x)]
 
 
 def test_documents_are_on_train_questions_and_verify_honestly():
     rng = random.Random(1)
-    for dialogue in islice(documents.documents(rng), 1000):
+    for dialogue in islice(documents.documents(MATH, SLIPS, rng), 1000):
         for turn in dialogue:
             assert_arithmetic_is_right(turn.reply)
             if turn.user == documents.VERIFY:
-                claimed = examine.ANSWER.findall(dialogue[dialogue.index(turn) - 1].reply)
-                stated = examine.ANSWER.findall(turn.reply)
+                claimed = ANSWER.findall(dialogue[dialogue.index(turn) - 1].reply)
+                stated = ANSWER.findall(turn.reply)
                 assert (solutions.RIGHT in turn.reply) == (claimed == stated)
 
 
-@pytest.mark.parametrize("text", documents.FIXED_TEXTS)
+@pytest.mark.parametrize("text", MATH.fixed_texts)
 def test_fixed_prompts_are_one_token(text):
     assert len(ids_of(text)) == 1
 
@@ -127,7 +131,7 @@ def test_every_text_survives_the_tokenizer(text):
     assert TOKENIZER.decode(ids_of(text), skip_special_tokens=False) == text
 
 
-@given(st.lists(st.sampled_from([*documents.phrases(), "7", "17", "18", "007", "$", " "]), max_size=8))
+@given(st.lists(st.sampled_from([*MATH.phrases(), "7", "17", "18", "007", "$", " "]), max_size=8))
 def test_phrases_in_any_order_survive_the_tokenizer(parts):
     text = "".join(parts)
     assert TOKENIZER.decode(ids_of(text)) == text
@@ -147,7 +151,7 @@ def test_real_problems_survive_the_tokenizer():
 
 def test_documents_are_tokenised_as_dialogues_are():
     rng = random.Random(2)
-    for dialogue in islice(documents.documents(rng), 200):
+    for dialogue in islice(documents.documents(MATH, SLIPS, rng), 200):
         messages = []
         for turn in dialogue:
             messages += [{"role": "user", "content": turn.user}, {"role": "assistant", "content": turn.reply}]
@@ -162,7 +166,7 @@ def test_documents_are_tokenised_as_dialogues_are():
 
 
 def test_batches_hold_whole_documents_and_learn_no_padding():
-    ids_BT, learned_BT = next(batches(TOKENIZER, seed=0))
+    ids_BT, learned_BT = next(batches(TOKENIZER, MATH, SCHOOL, seed=0))
     assert ids_BT.shape == learned_BT.shape
     assert not (learned_BT & ids_BT.eq(TOKENIZER.get_vocab()[PAD])).any()
     assert ids_BT[:, 0].eq(TOKENIZER.get_vocab()["<|user|>"]).all()
@@ -179,13 +183,13 @@ def test_the_checkpoint_loads_and_is_the_one_that_was_measured():
     model = LlamaForCausalLM.from_pretrained(folder)
     assert model.num_parameters() == making["parameters"]
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id
-    dialogue = [{"role": "user", "content": f"{documents.PROMPT}\n\nSolve $3(x+2)+4x\\equiv 5\\pmod{17}$ for $x$."}]
+    dialogue = [{"role": "user", "content": f"{math.PROMPT}\n\nSolve $3(x+2)+4x\\equiv 5\\pmod{17}$ for $x$."}]
     text = tokenizer.apply_chat_template(dialogue, tokenize=False, add_generation_prompt=True)
     # The committed tokenizer is the one that the code builds.
     assert tokenizer.encode(text, add_special_tokens=False) == ids_of(text)
-    figures = examine.examine(model, tokenizer, count=100, seed=0)
+    figures = examine.examine(model, tokenizer, MATH, math.task, count=100, seed=0)
     for key in ("greedy: acc t1", "greedy: acc t2"):
-        assert abs(figures[key] - making["validation"][key]) < 15  # a hundred problems of the five hundred
+        assert abs(figures[key] - making["validation"]["math"][key]) < 15  # a hundred problems of the five hundred
 
 
 def test_an_unknown_world_is_named():

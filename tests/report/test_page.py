@@ -23,7 +23,8 @@ def episode(problem: str, outcomes: str, said: str = "an answer", sample: int = 
     texts = [f"{said} {turn}" for turn in range(len(outcomes))]
     transcript: list[Message] = []
     for text in texts:
-        transcript += [{"role": "user", "content": f"a question {said}"}, {"role": "assistant", "content": text}]
+        transcript.append({"role": "user", "content": f"a question {said}"})
+        transcript.append({"role": "assistant", "content": text})
     attempts = tuple(
         Attempt(Reply(text, tokens=3), Verdict(words[outcome], said, "a rule", said))
         for text, outcome in zip(texts, outcomes, strict=True)

@@ -64,7 +64,7 @@ def _gradient(kind: str, played: Rollout) -> dict[str, Any]:
     make, tuning = MODELS[kind]
     policy, reference = prepare(make(), tuning, seed=0)
     if tuning.lora.rank:  # an adapter begins as nothing, and nothing would hide a fault
-        with torch.no_grad():
+        with torch.no_grad(), shared_out(policy):
             for parameter in policy.parameters():
                 parameter.add_(0.02 * parameter.requires_grad)
     optimizer = adam(policy, 1e-9)
