@@ -28,10 +28,14 @@ from scorebench.store import Run, find_pool, run_of
 
 @dataclass(frozen=True)
 class Job:
-    """One method on one task with one seed: `scorebench run`, or `scorebench scaling` where a pool is wanted."""
+    """One method on one task with one seed: `scorebench run`, or `scorebench scaling` where a pool is wanted.
+
+    note: what tells it from others of the same method, task and seed.
+    """
 
     settings: Settings
     pool: bool = False
+    note: str = ""
 
     @property
     def method(self) -> str:
@@ -42,7 +46,8 @@ class Job:
         return self.settings.task[0]
 
     def __str__(self) -> str:
-        return f"{self.method} on {self.task}, seed {self.settings.seed}" + (", pool" if self.pool else "")
+        notes = [f"{self.method} on {self.task}", f"seed {self.settings.seed}", "pool" if self.pool else "", self.note]
+        return ", ".join(filter(None, notes))
 
     @property
     def command(self) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scorebench.crew import Job
     from scorebench.report.reproduction import TaskResult
     from scorebench.report.summary import RunSummary
+    from scorebench.trials import Trial
 
 # The rows of the paper's tables, in its order: main table, then ablations.
 METHODS = ("base", "self-refine", "pair-sft", "pair-sft+", "star", "star+", "score")
@@ -43,6 +44,9 @@ def reproduce(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at once, of one thread each.")] = 2,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems, to try it out.")] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Only choose learning rates: as many trials for every method.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of runs and checkpoints.")] = Path("results"),
     to: Annotated[Path | None, typer.Option(help="Folder for the page. Default OUT/embedded.")] = None,
 ) -> None:
@@ -52,12 +56,20 @@ def reproduce(
     """
     from scorebench.crew import carry_out
     from scorebench.files import alone
+    from scorebench.trials import trials
 
     names = _words(tasks, "--tasks"), _words(methods, "--methods")
-    work = [*table_jobs(*names, seeds, out, limit), *pool_jobs(*names, out, limit)]
+    to = to or out / "embedded"
+    attempts = trials(*names, out, limit) if tune else []
+    work = [trial.job for trial in attempts]
+    if not tune:
+        work = [*table_jobs(*names, seeds, out, limit), *pool_jobs(*names, out, limit)]
     with alone(out, "reproducing in"):
         failures = carry_out(work, jobs, out / "logs")
-        _write(to or out / "embedded", work, _command(tasks, methods, seeds, limit), limit)
+        if tune:
+            _record(attempts, to, limit)
+        else:
+            _write(to, work, _command(tasks, methods, seeds, limit), limit)
     for failure in failures:
         typer.echo(f"failed: {failure}", err=True)
     if failures:
@@ -111,6 +123,21 @@ def _write(to: Path, work: Sequence[Job], command: str, limit: int | None) -> No
         for claim in result.claims:
             typer.echo(f"{result.task}: {claim.number}. {claim.statement}: {claim.outcome}")
     typer.echo(f"The page: {page}")
+
+
+def _record(attempts: Sequence[Trial], to: Path, limit: int | None) -> None:
+    """The trials and the choice, on disk and on the terminal."""
+    from scorebench.trials import judged, record
+
+    results = judged(attempts)
+    for (task, method), value in record(results, to, trying=limit is not None).items():
+        figures = ", ".join(
+            f"x {v:g}: {100 * run.five()['acc_t2'].value:.1f}" for v, run in results[task, method].items()
+        )
+        typer.echo(f"{method} on {task}: learning rates x {value:g} (Acc@t2 on validation {figures})")
+    for task, method in dict.fromkeys(trial.key for trial in attempts):
+        if (task, method) not in results:
+            typer.echo(f"{method} on {task}: not chosen, as not all of its trials came to their end", err=True)
 
 
 def task_result(task: str, work: Sequence[Job]) -> TaskResult:

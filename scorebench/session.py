@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 from scorebench import embedded, ranks, registry
 from scorebench.contracts import Engine, Loaded, Method, Opener, RemoteOpener, Source, Task, Trained
+from scorebench.embedded.chosen import at_chosen_rates
 from scorebench.engines.loading import ModelSpec, weights_digest
 from scorebench.engines.naming import engine_options
 from scorebench.errors import UserError
@@ -170,9 +171,12 @@ class Session:
     def _training(self, method: Trained, task: Task) -> tuple[Training, Callable[[], None]]:
         """The method's training for this task, done or not, and what does it."""
         s = self.settings
-        tuning, assignments = tuning_from(s.set)
-        config = changed(method.preset(task, embedded=s.model is None), assignments)
         school: Task = registry.find("task", task.trained_on)
+        config = method.preset(task, embedded=s.model is None)
+        if s.model is None:
+            config = at_chosen_rates(config, school.name, method.name)
+        tuning, assignments = tuning_from(s.set)
+        config = changed(config, assignments)
         loaded = school.load("train", self.source)
         spec = self.spec(task)
         training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)

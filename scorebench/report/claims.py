@@ -20,6 +20,7 @@ from scorebench import metrics, statistics
 from scorebench.metrics import Figure
 from scorebench.report.paper import figures as paper_figures
 from scorebench.report.render import percent
+from scorebench.report.rows import Row
 from scorebench.report.summary import RunSummary
 from scorebench.scaling import Scaling
 from scorebench.statistics import UNKNOWN, Estimate
@@ -215,7 +216,7 @@ def judge(evidence: Evidence) -> list[Claim]:
     return [*claims, Claim(len(claims) + 1, LAST, found, () if found else ("pool of score",))]
 
 
-def claim_rows(task: str, claims: Sequence[Claim]) -> list[dict[str, str | int | float | None]]:
+def claim_rows(task: str, claims: Sequence[Claim]) -> list[Row]:
     """Every finding as a row of claims.csv, in fractions of 1."""
     return [
         {
