@@ -68,4 +68,5 @@ def model(kind: str = "llama", seed: int = 0, sharpness: float = 4.0) -> Any:
 def tied(seed: int = 0) -> Any:
     """The tiny Llama with the output layer that most small models have: its embedding."""
     torch.manual_seed(seed)
-    return LlamaForCausalLM(LlamaConfig(**_SIZE, tie_word_embeddings=True)).eval()
+    sizes: dict[str, Any] = {**_SIZE, "tie_word_embeddings": True}
+    return LlamaForCausalLM(LlamaConfig(**sizes)).eval()
