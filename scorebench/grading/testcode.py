@@ -51,19 +51,19 @@ def read_tests(tests: list[str] | str, setup: str, entry_point: str | None) -> T
     if check:
         called_with = [_drop_check_calls(tree) for tree in trees]
         entry_point = entry_point or next((name for name in called_with if name), None)
-    used, own = _names(setup_tree, *trees)
+    nodes = [node for tree in trees for node in ast.walk(tree)]  # of each text breadth first
+    used, own = _names([*ast.walk(setup_tree), *nodes])
     free = used - own - set(dir(builtins))
-    modules = frozenset(name for name in free if _only_attributes(name, trees) and name in sys.stdlib_module_names)
+    modules = frozenset(name for name in free if name in sys.stdlib_module_names and _only_attributes(name, nodes))
     free -= modules
     if entry_point is None and not check:
-        entry_point = _outermost_call(trees, free)
+        entry_point = _outermost_call(nodes, free)
     if entry_point is None:
         raise TestsFaultError("the tests do not say which function they test: give the entry point")
     type_names = {"int", "float", "str", "bool", "list", "tuple", "dict", "set", "complex", "bytes"}
     types = any(
         isinstance(argument, ast.Name) and argument.id in type_names - own
-        for tree in trees
-        for call in ast.walk(tree)
+        for call in nodes
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in (entry_point, "candidate")
         for argument in call.args
     )
@@ -83,11 +83,11 @@ def _drop_check_calls(tree: ast.Module) -> str | None:
     return name
 
 
-def _names(*trees: ast.Module) -> tuple[set[str], set[str]]:
+def _names(nodes: list[ast.AST]) -> tuple[set[str], set[str]]:
     """Names that are read anywhere, and names that are bound anywhere."""
     used: set[str] = set()
     own: set[str] = set()
-    for node in (node for tree in trees for node in ast.walk(tree)):
+    for node in nodes:
         match node:
             case ast.Name(id=name, ctx=ast.Load()):
                 used.add(name)
@@ -100,23 +100,21 @@ def _names(*trees: ast.Module) -> tuple[set[str], set[str]]:
     return used, own
 
 
-def _only_attributes(name: str, trees: list[ast.Module]) -> bool:
+def _only_attributes(name: str, nodes: list[ast.AST]) -> bool:
     """Whether a name is used for its attributes only, as a module's is."""
-    nodes = [node for tree in trees for node in ast.walk(tree)]
     reads = sum(isinstance(node, ast.Name) and node.id == name for node in nodes)
     bases = sum(isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == name for n in nodes)
     return reads == bases > 0
 
 
-def _outermost_call(trees: list[ast.Module], free: set[str]) -> str | None:
+def _outermost_call(nodes: list[ast.AST], free: set[str]) -> str | None:
     """The function that the tests test: the first name called that nothing else defines.
 
     Where every called name is a builtin, a builtin is what the program was asked to define (MBPP/126 defines sum).
     """
     called = [
         node.func.id
-        for tree in trees
-        for node in ast.walk(tree)  # breadth first, so the outermost comes first
+        for node in nodes  # breadth first, so the outermost comes first
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
     return next((name for name in called if name in free), next(iter(called), None))
