@@ -180,8 +180,9 @@ def _math_verify(reference: str, answer: str) -> bool:
 
     golds, given = _parse(reference), _parse(answer)
     try:
-        equal = verify(golds, given, timeout_seconds=None, allow_set_relation_comp=True, raise_on_error=True)
-        return equal and not _differ_beyond_doubles(golds[0], given[0])
+        if _differ_beyond_doubles(golds[0], given[0]):  # first: SymPy may take for ever over log(2) and -987654321
+            return False
+        return verify(golds, given, timeout_seconds=None, allow_set_relation_comp=True, raise_on_error=True)
     except MemoryError:
         raise
     except Exception:  # what SymPy cannot compare, it does not know to be equal
@@ -189,7 +190,7 @@ def _math_verify(reference: str, answer: str) -> bool:
 
 
 def _differ_beyond_doubles(gold: Any, given: Any) -> bool:
-    """Whether two numbers that agree to fifteen digits, which is all that Math-Verify looks at, differ further on."""
+    """Whether two numbers differ, if only beyond the fifteen digits that are all that Math-Verify looks at."""
     from sympy import Expr
 
     if gold == given or not isinstance(gold, Expr) or not isinstance(given, Expr):
