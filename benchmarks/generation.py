@@ -1,0 +1,182 @@
+"""Two-turn dialogues, tokens a second: the hf engine against `generate`, and against transformers' continuous batching.
+
+    python benchmarks/generation.py [--dialogues 256]
+
+One random Llama of 3 million parameters, greedy, float32, one thread. Prompts and replies are of mixed length: a reply
+ends at a limit of its own, as random weights know no end. Each way plays the same dialogues; turn 2's prompt is turn
+1's, the reply, and a request for another attempt. `generate` plays them in batches in the order in which they arrive,
+as many at a time as the engine has places, and each batch to its longest reply. Only wanted tokens count. Continuous
+batching is slow on a CPU, so it plays fewer dialogues, and ours then plays those alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, ContinuousBatchingConfig, GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from scorebench import embedded
+from scorebench.engines.hf import HFEngine
+from scorebench.types import Sampling
+
+SLOTS = 32
+FEW = 48  # dialogues for continuous batching
+AGAIN = 24  # tokens of the request between the turns
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """The ids of the question and of the request for another attempt, and how many tokens each reply has."""
+
+    question: tuple[int, ...]
+    again: tuple[int, ...]
+    limits: tuple[int, int]
+
+
+Replies = list[list[tuple[int, ...]]]  # of each dialogue, of each turn
+
+
+def dialogues(count: int, vocabulary: int) -> list[Dialogue]:
+    """Most replies are short and a few are long, as those of language models are."""
+    rng = random.Random(0)
+
+    def ids(length: int) -> tuple[int, ...]:
+        return tuple(rng.randrange(8, vocabulary) for _ in range(length))
+
+    def limit() -> int:
+        return max(16, min(256, round(rng.lognormvariate(4.0, 0.7))))
+
+    again = ids(AGAIN)
+    return [Dialogue(ids(rng.randrange(32, 193)), again, (limit(), limit())) for _ in range(count)]
+
+
+def random_model(vocabulary: int) -> Any:
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 4}
+    config = LlamaConfig(vocab_size=vocabulary, num_attention_heads=4, max_position_embeddings=1024, **sizes)
+    config.eos_token_id = config.bos_token_id = None
+    model = LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(4)  # choices that are no near ties
+    return model
+
+
+def ours(model: Any, tokenizer: Any, work: list[Dialogue]) -> tuple[Replies, float]:
+    """The replies, and the share of turn 2's prompt tokens that went through the model."""
+    engine = HFEngine(model, tokenizer, SLOTS)
+    engine.ends = set()
+    computed, asked = [0], [0]
+
+    async def play(dialogue: Dialogue, places: asyncio.Semaphore) -> list[tuple[int, ...]]:
+        async with places:
+            one, two = (Sampling(max_tokens=limit) for limit in dialogue.limits)
+            first = await engine.reply(dialogue.question, (), one, 0)
+            second = await engine.reply(dialogue.question + first.token_ids + dialogue.again, (), two, 0)
+        computed[0] += second.computed_tokens
+        asked[0] += second.prompt_tokens
+        return [first.token_ids, second.token_ids]
+
+    async def all_of_them() -> Replies:
+        places = asyncio.Semaphore(engine.at_once)
+        return list(await asyncio.gather(*(play(dialogue, places) for dialogue in work)))
+
+    return asyncio.run(all_of_them()), computed[0] / asked[0]
+
+
+def generate(model: Any, prompts: list[tuple[int, ...]], limits: list[int]) -> list[tuple[int, ...]]:
+    """One padded batch, decoded to the longest of its limits."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    out = model.generate(
+        ids, attention_mask=mask, max_new_tokens=max(limits), do_sample=False, eos_token_id=None, pad_token_id=0
+    )
+    return [tuple(row[width : width + limit]) for row, limit in zip(out.tolist(), limits, strict=True)]
+
+
+def in_batches(model: Any, work: list[Dialogue]) -> Replies:
+    replies: Replies = []
+    for start in range(0, len(work), SLOTS):
+        batch = work[start : start + SLOTS]
+        replies += both_turns(batch, lambda prompts, limits: generate(model, prompts, limits))
+    return replies
+
+
+def continuous(model: Any, work: list[Dialogue]) -> Replies:
+    """All first turns, then all second turns, since it is asked for many at a time and answers when all are done."""
+
+    def many(prompts: list[tuple[int, ...]], limits: list[int]) -> list[tuple[int, ...]]:
+        config = GenerationConfig(max_new_tokens=max(limits), do_sample=False, eos_token_id=-1, pad_token_id=0)
+        memory = ContinuousBatchingConfig(num_blocks=1024, max_batch_tokens=512)
+        manager = model.init_continuous_batching(generation_config=config, continuous_batching_config=memory)
+        manager.start()
+        for at, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
+            manager.add_request(list(prompt), request_id=str(at), max_new_tokens=limit)
+        found: dict[str, tuple[int, ...]] = {}
+        while len(found) < len(prompts):
+            result = manager.get_result(timeout=60)
+            assert result is not None and result.error is None, "continuous batching gave up"
+            found[result.request_id] = tuple(result.generated_tokens)
+        manager.stop(block=True)
+        return [found[str(at)] for at in range(len(prompts))]
+
+    return both_turns(work, many)
+
+
+def both_turns(
+    work: list[Dialogue], answer: Callable[[list[tuple[int, ...]], list[int]], list[tuple[int, ...]]]
+) -> Replies:
+    prompts = [dialogue.question for dialogue in work]
+    first = answer(prompts, [dialogue.limits[0] for dialogue in work])
+    prompts = [p + reply + d.again for p, reply, d in zip(prompts, first, work, strict=True)]
+    second = answer(prompts, [dialogue.limits[1] for dialogue in work])
+    return [list(pair) for pair in zip(first, second, strict=True)]
+
+
+def timed(work: list[Dialogue], play: Callable[[], Any]) -> tuple[Any, float]:
+    """What is played, and wanted tokens a second."""
+    start = time.perf_counter()
+    found = play()
+    return found, sum(sum(dialogue.limits) for dialogue in work) / (time.perf_counter() - start)
+
+
+def same(ours: Replies, theirs: Replies) -> float:
+    return sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--dialogues", type=int, default=256)
+    count = parser.parse_args().dialogues
+    torch.set_num_threads(1)
+    tokenizer = AutoTokenizer.from_pretrained(embedded.model_path("math"))
+    model, work = random_model(len(tokenizer)), dialogues(count, len(tokenizer))
+    warm = [replace(dialogue, limits=(16, 16)) for dialogue in work[:4]]
+    ours(model, tokenizer, warm), in_batches(model, warm)
+
+    (mine, share), speed = timed(work, lambda: ours(model, tokenizer, work))
+    theirs, rival = timed(work, lambda: in_batches(model, work))
+    print(f"{len(work)} dialogues: ours {speed:,.0f} tokens a second, generate {rival:,.0f}, ratio {speed / rival:.2f}")
+    print(f"  dialogues with the same tokens: {same(mine, theirs):.1%}")
+    print(f"  turn 2 computed {share:.1%} of its prompt tokens, the others were in the kept cache")
+
+    work = work[:FEW]
+    (mine, _), speed = timed(work, lambda: ours(model, tokenizer, work))
+    theirs, rival = timed(work, lambda: continuous(model, work))
+    told = f"continuous batching {rival:,.0f}, ratio {speed / rival:.2f}"
+    print(f"{len(work)} dialogues: ours {speed:,.0f} tokens a second, {told}")
+    print(f"  dialogues with the same tokens: {same(mine, theirs):.1%}")
+
+
+if __name__ == "__main__":
+    main()
