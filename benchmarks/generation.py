@@ -125,7 +125,8 @@ def continuous(model: Any, work: list[Dialogue]) -> Replies:
         found: dict[str, tuple[int, ...]] = {}
         while len(found) < len(prompts):
             result = manager.get_result(timeout=60)
-            assert result is not None and result.error is None, "continuous batching gave up"
+            assert result is not None, "continuous batching gave up"
+            assert result.error is None, result.error
             found[result.request_id] = tuple(result.generated_tokens)
         manager.stop(block=True)
         return [found[str(at)] for at in range(len(prompts))]
