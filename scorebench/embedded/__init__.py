@@ -7,6 +7,7 @@ about language models. SMALL-WORLD.md beside this file says what was designed in
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from scorebench.contracts import Split
@@ -19,6 +20,7 @@ WORLDS = {"math": equations, "code": programs}
 TASKS = {"math": "math", "mbpp": "code", "humaneval": "code", "mbpp-r": "code"}
 
 
+@functools.cache
 def problems(task: str, split: Split) -> tuple[Problem, ...]:
     """The problems of a task's split: distinct, always the same; no meaning is in two splits of a world.
 
