@@ -153,7 +153,8 @@ class HFEngine:
         self._live += 1
 
     def _exchange(self, a: int, b: int) -> None:
-        self._cache.swap(a, b)
+        held = [row.cached for row in (self._rows[a], self._rows[b]) if row]
+        self._cache.swap(a, b, max(held, default=0))
         self._rows[a], self._rows[b] = self._rows[b], self._rows[a]
 
     def _prefill(self, rows: list[_Row]) -> None:

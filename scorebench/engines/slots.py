@@ -83,12 +83,14 @@ class SlotCache(Cache):
         self.window = (slice(first, last), slice(None), slice(0, read))
         return torch.arange(read, device=self.device)[None, None, None, :] <= positions_BT[:, None, :, None]
 
-    def swap(self, a: int, b: int) -> None:
-        """Exchanges two rows, so that the rows in use stay side by side."""
+    def swap(self, a: int, b: int, length: int) -> None:
+        """Exchanges the first `length` tokens of two rows, so that the rows in use stay side by side."""
         if a == b:
             return
         for store in self._tensors():
-            store[[a, b]] = store[[b, a]]
+            kept = store[a, :, :length].clone()
+            store[a, :, :length] = store[b, :, :length]
+            store[b, :, :length] = kept
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copies the first `length` tokens of one row into another."""
