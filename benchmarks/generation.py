@@ -163,7 +163,8 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(embedded.model_path("math"))
     model, work = random_model(len(tokenizer)), dialogues(count, len(tokenizer))
     warm = [replace(dialogue, limits=(16, 16)) for dialogue in work[:4]]
-    ours(model, tokenizer, warm), in_batches(model, warm)
+    ours(model, tokenizer, warm)
+    in_batches(model, warm)
 
     (mine, share), speed = timed(work, lambda: ours(model, tokenizer, work))
     theirs, rival = timed(work, lambda: in_batches(model, work))

@@ -114,9 +114,9 @@ def test_the_templates_of_the_common_families_go_on_as_they_render(
         ids = chat.extend(ids, sampled(chat, text, ended), AGAIN)
         history += [{"role": "assistant", "content": text}, *AGAIN]
     whole = chat._render(history)
-    assert family.decode(ids) == whole
+    assert family.decode(list(ids)) == whole
     assert ids.count(family.bos_token_id) == whole.count("<s>")
-    assert whole.count(family.eos_token) >= 2
+    assert whole.count(str(family.eos_token)) >= 2
     assert whole.count("Be brief.") == (system is not None)
     assert not (system and "You are helpful." in whole)
 
