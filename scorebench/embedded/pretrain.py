@@ -38,7 +38,9 @@ LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; a constant, so t
 SCHOOL = Phase("school", 1800, rate=4e-3, quick=0.1, quick_hasty=0.1, slips=0.0, misread=0.7)
 HABITS = Phase("habits", 900, rate=4e-3, quick=0.45, quick_hasty=0.9, slips=0.0, misread=0.7)
 SLIPS = Phase("slips", 350, rate=2e-3, quick=0.1, quick_hasty=0.9, slips=0.5, misread=0.65)
-PHASES = {"math": (SCHOOL, HABITS, SLIPS), "code": (replace(SCHOOL, steps=600), SLIPS)}
+# Of a model that begins as one which checks and solves: with math's slips plain multi-turn RL found checking here.
+SLIPS_IN_CODE = replace(SLIPS, steps=500, slips=0.6, misread=0.75)
+PHASES = {"math": (SCHOOL, HABITS, SLIPS), "code": (replace(SCHOOL, steps=600), SLIPS_IN_CODE)}
 EXAMINED = 500  # validation problems
 HIDDEN, LAYERS, HEADS = 128, 2, 4
 PERIODS = tuple(LARGEST / k for k in range(1, LARGEST // 2 + 1))

@@ -1,0 +1,209 @@
+"""One step of training, rollout and update: ours against TRL's GRPO and RLOO trainers, on the same model and problems.
+
+    pip install trl==1.16.*        # of no use to scorebench itself
+    python benchmarks/training_step.py [--problems 64] [--samples 8] [--steps 3]
+
+The embedded model and its problems, temperature 1, one thread. A step of ours is Stage II of SCoRe: problems x samples
+dialogues of two turns, graded, then one gradient step with the KL of both turns. TRL has no second turn, so its trainers
+get as many completions of the same two kinds of prompt: half answer a question, half a request for another attempt that
+follows a first attempt of the model, which is written into the prompt beforehand and costs them nothing. Their KL is on
+too, their reward is our grader. Sampled tokens a second; the update holds everything but generation and grading (the
+reference's log-probabilities are in it for both). A first step of each is not counted; the others are taken in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from scorebench import embedded
+from scorebench.dialogue import Player
+from scorebench.engines.hf import HFEngine
+from scorebench.methods.score import score
+from scorebench.tasks.math import task
+from scorebench.training.objective import Stage
+from scorebench.training.optimizer import adam
+from scorebench.training.rollout import collect
+from scorebench.training.update import update
+from scorebench.types import Problem, Sampling
+
+SLOTS = 256  # dialogues decoded at once, as in a training
+GRADERS = ThreadPoolExecutor(4)
+LONGEST = 96  # tokens of a reply
+RATE = 1e-6  # so small that every step is of the same policy, nearly
+KL = 0.01
+BUDGET = 8192  # tokens in memory at a time in an update, ours by default
+TRL_ROWS = 128  # completions in memory at a time in an update: about as many tokens; 64 and 256 were no faster
+
+
+@dataclass
+class Step:
+    """Seconds of a step, those of them that were generation and grading, and the tokens that were sampled."""
+
+    seconds: float
+    rollout: float
+    tokens: int
+
+
+class Ours:
+    name = "scorebench"
+
+    def __init__(self, folder: Path, problems: list[Problem], samples: int) -> None:
+        self.policy, self.tokenizer = loaded(folder)
+        self.reference = copy.deepcopy(self.policy)
+        self.problems, self.samples = problems, samples
+        self.stage = Stage(reward=(1, 1), kl=(KL, KL), bonus=10, steps=1, learning_rate=RATE)
+        self.optimizer = adam(self.policy, RATE)
+        self.engine = HFEngine(self.policy, self.tokenizer, SLOTS)
+
+    def steps(self, count: int) -> list[Step]:
+        return [self.step(seed) for seed in range(count)]
+
+    def step(self, seed: int) -> Step:
+        start = time.perf_counter()
+        sampling = Sampling(temperature=1.0, max_tokens=LONGEST)
+        player = Player(score, task, self.engine, sampling, 2, seed, GRADERS)
+        played = asyncio.run(collect(player, self.problems, self.samples))
+        self.engine.forget()
+        middle = time.perf_counter()
+        update(self.policy, self.reference, self.optimizer, played, self.stage, [0.0, 0.0], 1.0, BUDGET)
+        tokens = sum(a.reply.tokens for e in played.episodes for a in e.attempts)
+        return Step(time.perf_counter() - start, middle - start, tokens)
+
+
+def loaded(folder: Path) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def prompts(folder: Path, problems: list[Problem]) -> list[dict[str, Any]]:
+    """A row for each problem's first turn and for its second, which continues a sampled first attempt."""
+    model, tokenizer = loaded(folder)
+    engine = HFEngine(model, tokenizer, SLOTS)
+    player = Player(score, task, engine, Sampling(temperature=1.0, max_tokens=LONGEST), 2, 0, GRADERS)
+    played = asyncio.run(collect(player, problems, 1))
+    rows = []
+    for problem, episode in zip(problems, played.episodes, strict=True):
+        for attempt in episode.attempts:
+            rows.append({"prompt": tokenizer.decode(attempt.reply.prompt_ids), "number": problems.index(problem)})
+    return rows
+
+
+def trl_steps(kind: str, folder: Path, problems: list[Problem], samples: int, count: int) -> list[Step]:
+    """`count` steps of one of TRL's trainers, after one that is not counted."""
+    import trl
+    from datasets import Dataset
+    from transformers import TrainerCallback
+
+    rows = prompts(folder, problems)
+    at_once = min(TRL_ROWS, len(rows) * samples)
+    spent = {"rollout": 0.0, "tokens": 0}
+    steps: list[Step] = []
+
+    def reward(prompts: list[str], completions: list[str], completion_ids: Any, number: list[int], **_: Any) -> Any:
+        spent["tokens"] += sum(map(len, completion_ids))
+        return [float(task.grade(problems[n], text).passed) for n, text in zip(number, completions, strict=True)]
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            spent.update(rollout=0.0, tokens=0)
+            self.start = time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            steps.append(Step(time.perf_counter() - self.start, spent["rollout"], int(spent["tokens"])))
+
+    model, tokenizer = loaded(folder)
+    config = getattr(trl, f"{kind}Config")(
+        output_dir=tempfile.mkdtemp(),
+        per_device_train_batch_size=at_once,
+        gradient_accumulation_steps=len(rows) * samples // at_once,
+        num_generations=samples,
+        max_completion_length=LONGEST,
+        temperature=1.0,
+        top_k=0,
+        beta=KL,
+        learning_rate=RATE,
+        max_steps=count + 1,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        logging_steps=10**6,
+        seed=0,
+    )
+    trainer = getattr(trl, f"{kind}Trainer")(
+        model=model,
+        reward_funcs=reward,
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=[Clock()],
+    )
+    for part in ("_generate", "_calculate_rewards"):
+        setattr(trainer, part, clocked(getattr(trainer, part), spent))
+    trainer.train()
+    return steps[1:]
+
+
+def clocked(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        found = call(*args, **kwargs)
+        spent["rollout"] += time.perf_counter() - start
+        return found
+
+    return inner
+
+
+def speeds(steps: list[Step]) -> tuple[float, float, float]:
+    """Tokens a second of whole steps, of rollouts, of updates: medians."""
+    kinds = (lambda s: s.seconds, lambda s: s.rollout, lambda s: s.seconds - s.rollout)
+    whole, rollout, rest = (statistics.median(s.tokens / of(s) for s in steps) for of in kinds)
+    return whole, rollout, rest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="One step of training against TRL's GRPO and RLOO.")
+    parser.add_argument("--problems", type=int, default=64)
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=2, help="counted steps of each before and after the next one's")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = embedded.model_path("math")
+    problems = list(embedded.problems("math", "train")[: args.problems])
+    mine = Ours(folder, problems, args.samples)
+    mine.step(0)
+    found: dict[str, list[Step]] = {}
+    for kind in ("GRPO", "RLOO"):
+        found.setdefault(Ours.name, []).extend(mine.steps(args.steps))
+        found[kind] = trl_steps(kind, folder, problems, args.samples, args.steps)
+    found[Ours.name] += mine.steps(args.steps)
+    ours = speeds(found[Ours.name])
+    print(f"{args.problems} problems x {args.samples} samples x 2 turns, torch {torch.__version__}; tokens a second")
+    print(f"{'':10}  {'step':>8}  {'rollout':>8}  {'update':>8}  {'tokens':>7}   ratio of ours, step and update")
+    for name, steps in found.items():
+        whole, rollout, rest = speeds(steps)
+        tokens = statistics.mean(s.tokens for s in steps)
+        ratio = "" if name == Ours.name else f"   {ours[0] / whole:.2f}  {ours[2] / rest:.2f}"
+        print(f"{name:10}  {whole:8,.0f}  {rollout:8,.0f}  {rest:8,.0f}  {tokens:7,.0f}{ratio}")
+
+
+if __name__ == "__main__":
+    main()
