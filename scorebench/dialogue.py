@@ -84,6 +84,7 @@ class Player:
         dialogue = self.method.dialogue(self.task, job.problem, self.turns)
         replies: list[Reply] = []
         verdicts: list[asyncio.Future[Verdict]] = []
+        sampled = [0]  # tokens of each turn; those of the turn to come stand last
         ask = next(dialogue)
         for number in range(10_000):
             given = job.given if ask.attempt and not replies else None
@@ -94,15 +95,19 @@ class Player:
                 for _ in range(self.turns - len(replies)):
                     replies.append(conversation.unanswered())
                     verdicts.append(_known(Verdict("error", rule=NO_REPLY, detail=str(fault))))
+                    sampled.append(0)
                 break
+            sampled[-1] += 0 if ask.keep else reply.tokens
             if ask.attempt:
+                sampled.append(0)
                 replies.append(reply)
                 verdicts.append(self._grade(job.problem, reply.text))
             try:
                 ask = dialogue.send(reply)
             except StopIteration:
                 break
-        attempts = tuple(Attempt(r, v) for r, v in zip(replies, await asyncio.gather(*verdicts), strict=True))
+        parts = zip(replies, await asyncio.gather(*verdicts), sampled[:-1], strict=True)
+        attempts = tuple(Attempt(*part) for part in parts)
         if len(attempts) != self.turns:
             raise RuntimeError(f"method {self.method.name} made {len(attempts)} attempts in a dialogue of {self.turns}")
         return Episode(

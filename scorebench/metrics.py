@@ -236,8 +236,8 @@ def truncated(episodes: Sequence[Episode]) -> tuple[int, ...]:
 
 
 def mean_tokens(episodes: Sequence[Episode]) -> tuple[float, ...]:
-    """The mean number of sampled tokens of each turn's attempts; nan where the engine counts none."""
-    lengths_TE = [[a.reply.tokens for a in turn] for turn in _by_turn(episodes)]
+    """The mean number of sampled tokens of each turn, reviews included; nan where the engine counts none."""
+    lengths_TE = [[a.tokens for a in turn] for turn in _by_turn(episodes)]
     seen = any(map(any, lengths_TE))
     return tuple(sum(lengths) / len(lengths) if seen else math.nan for lengths in lengths_TE)
 

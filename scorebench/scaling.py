@@ -36,7 +36,7 @@ class Pool:
     """The dialogues on one problem.
 
     keys_MT: the vote of each attempt, as a number from 0; equal numbers are one vote, -1 is none. passed_MT: whether
-    the attempt was right. tokens_MT: its length in sampled tokens.
+    the attempt was right. tokens_MT: what its turn took in sampled tokens.
     """
 
     problem_id: str
@@ -91,7 +91,7 @@ def _pool(problem_id: str, dialogues: Sequence[Episode], vote_key: VoteKey) -> P
         [numbers.setdefault(vote_key(problem_id, text), len(numbers) - 1) for text in texts] for texts in texts_MT
     ]
     passed_MT = [[attempt.verdict.passed for attempt in attempts] for attempts in attempts_MT]
-    tokens_MT = [[attempt.reply.tokens for attempt in attempts] for attempts in attempts_MT]
+    tokens_MT = [[attempt.tokens for attempt in attempts] for attempts in attempts_MT]
     return Pool(
         problem_id,
         np.array(keys_MT, dtype=np.int64).reshape(-1, 2),

@@ -208,6 +208,7 @@ def as_row(episode: Episode) -> dict[str, Any]:
                 "message": at,
                 "finish_reason": reply.finish_reason,
                 "tokens": reply.tokens,
+                "sampled": attempt.tokens,
                 "prompt_tokens": reply.prompt_tokens,
                 "computed_tokens": reply.computed_tokens,
                 "verdict": asdict(attempt.verdict),
@@ -242,6 +243,7 @@ def as_episode(row: Mapping[str, Any]) -> Episode:
                 computed_tokens=a["computed_tokens"],
             ),
             Verdict(**a["verdict"]),
+            a.get("sampled"),
         )
         for a in row["attempts"]
     )

@@ -93,10 +93,20 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A reply that counts, and its verdict."""
+    """A reply that counts, and its verdict.
+
+    sampled: tokens that this turn took, replies before it that are no attempts (a review) included; 0 where an earlier
+        answer was kept. None: those of the reply.
+    """
 
     reply: Reply
     verdict: Verdict
+    sampled: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """What the turn cost, in sampled tokens."""
+        return self.reply.tokens if self.sampled is None else self.sampled
 
 
 @dataclass(frozen=True)

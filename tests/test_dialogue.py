@@ -82,25 +82,30 @@ class Says(Parrot):
 
     async def reply(self, prompt_ids: Any, messages: tuple[Message, ...], sampling: Sampling, seed: int) -> Reply:
         self.seen.append(messages)
-        return Reply(self.texts.pop(0))
+        text = self.texts.pop(0)
+        return Reply(text, tokens=len(text))
 
 
 @pytest.mark.parametrize(
-    ("method", "said", "attempts"),
+    ("method", "said", "attempts", "tokens"),
     [
-        (VerifyThenRevise(), ["a", "So it is right.", "checked: correct"], ["a", "a", "a"]),
-        (VerifyThenRevise(), ["a", "It is not right.", "b", "It is wrong? No, right."], ["a", "b", "b"]),
-        (VerifyThenRevise(), ["a", "(no judgement)", "The answer is incorrect.", "b"], ["a", "a", "b"]),
-        (SelfRewarding(), ["a", "right", "right"], ["a", "a", "a"]),
-        (SelfRewarding(), ["a", "wrong; b", "right"], ["a", "wrong; b", "wrong; b"]),
+        (VerifyThenRevise(), ["a", "So it is right.", "checked: correct"], ["a", "a", "a"], [1, 15, 16]),
+        (VerifyThenRevise(), ["a", "It is not right.", "b", "It is wrong? No, right."], ["a", "b", "b"], [1, 17, 23]),
+        (VerifyThenRevise(), ["a", "(no judgement)", "The answer is incorrect.", "b"], ["a", "a", "b"], [1, 14, 25]),
+        (SelfRewarding(), ["a", "right", "right"], ["a", "a", "a"], [1, 5, 5]),
+        (SelfRewarding(), ["a", "wrong; b", "right"], ["a", "wrong; b", "wrong; b"], [1, 8, 5]),
+        (SelfRefine(), ["a", "a review", "b", "another", "c"], ["a", "b", "c"], [1, 9, 8]),
     ],
 )
-def test_an_answer_that_is_judged_right_stands(method: Any, said: list[str], attempts: list[str]) -> None:
+def test_an_answer_that_is_judged_right_stands_and_what_is_sampled_counts_once(
+    method: Any, said: list[str], attempts: list[str], tokens: list[int]
+) -> None:
     engine = Says(*said)
     player = Player(method, Toy(), engine, Sampling(), 3, 7, ThreadPoolExecutor(2))
     episode = asyncio.run(player.play(problems()[0]))
     assert [a.reply.text for a in episode.attempts] == attempts
     assert engine.texts == []
+    assert [a.tokens for a in episode.attempts] == tokens
     assert as_row(as_episode(as_row(episode))) == as_row(episode)
 
 
