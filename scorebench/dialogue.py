@@ -10,9 +10,9 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scorebench.contracts import Engine, Method, Task
 from scorebench.errors import EngineError, UserError
@@ -48,6 +48,8 @@ class Player:
     """Plays jobs with one method, task and engine.
 
     graders: the threads in which verdicts are awaited; the work itself is done by worker processes.
+    formed: the verdicts so far and those to come, for replies that come again: most second attempts of an untrained
+        model are its first.
     """
 
     method: Method
@@ -57,6 +59,7 @@ class Player:
     turns: int
     seed: int
     graders: Executor
+    formed: dict[int, Future[Verdict]] = field(default_factory=dict, repr=False, compare=False)
 
     async def episodes(self, jobs: Iterable[Job], at_once: int) -> AsyncIterator[Episode]:
         """Episodes as they complete, in no particular order; at most `at_once` dialogues are open at a time."""
@@ -120,7 +123,12 @@ class Player:
         )
 
     def _grade(self, problem: Problem, text: str) -> asyncio.Future[Verdict]:
-        return asyncio.get_running_loop().run_in_executor(self.graders, graded, self.task.grade, problem, text)
+        """The verdict to come. The same reply to the same problem is graded once, or again after an error."""
+        key = seed_of(problem.id, text)
+        verdict = self.formed.get(key)
+        if verdict is None or (verdict.done() and verdict.result().outcome == "error"):
+            verdict = self.formed[key] = self.graders.submit(graded, self.task.grade, problem, text)
+        return asyncio.wrap_future(verdict)
 
 
 def graded(grade: Callable[[Problem, str], Verdict], problem: Problem, text: str) -> Verdict:

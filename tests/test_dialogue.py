@@ -137,6 +137,32 @@ def test_a_grader_that_breaks_down_is_an_error_and_not_a_wrong_answer() -> None:
     assert "no more processes" in episode.attempts[0].verdict.detail
 
 
+def test_a_reply_that_comes_again_is_graded_once_but_anew_after_an_error() -> None:
+    graded: list[tuple[str, str]] = []
+
+    class Counting(Toy):
+        def grade(self, problem: Problem, reply: str) -> Verdict:
+            graded.append((problem.id, reply))
+            if graded.count((problem.id, reply)) == 1 and reply == "odd":
+                raise OSError("no more processes")
+            return super().grade(problem, reply)
+
+    one, other = problems(2)
+    player = Player(Base(), Counting(), Says(*"aabcaa"), Sampling(), 3, 7, ThreadPoolExecutor(2))
+
+    async def in_turn(jobs: list[Job]) -> list[Episode]:
+        return [await player.play(job) for job in jobs]
+
+    asyncio.run(in_turn([one, other]))
+    assert sorted(graded) == sorted(
+        [(one.problem.id, "a"), (one.problem.id, "b"), *((other.problem.id, c) for c in "ca")]
+    )
+    graded.clear()
+    player = Player(Base(), Counting(), Says("odd", "odd"), Sampling(), 1, 7, ThreadPoolExecutor(2))
+    first, again = asyncio.run(in_turn([one, one]))
+    assert [e.attempts[0].verdict.outcome for e in (first, again)] == ["error", "pass"]
+
+
 def test_an_engine_that_fails_is_an_error_of_the_attempts_that_are_missing() -> None:
     class Cut(Parrot):
         async def reply(self, prompt_ids: Any, messages: tuple[Message, ...], sampling: Sampling, seed: int) -> Reply:
