@@ -13,13 +13,21 @@ from scorebench.contracts import Ask, Dialogue, Task
 from scorebench.types import Problem
 
 VERIFY = "Verify the answer above: put it back into the problem step by step, and say at the end whether it is right."
-_JUDGEMENT = re.compile(r"\b(not right|not correct|right|correct|wrong|incorrect)\b", re.IGNORECASE)
+# A judging word with its negation, up to two words before it: "isn't right", "not quite correct", "nothing is wrong".
+_JUDGEMENT = re.compile(
+    r"(?P<negation>(?:\b(?:not|cannot|never|nothing|neither|hardly)|n['’]t)\s+(?:[\w'’]+\s+){0,2}?)?"
+    r"\b(?P<word>right|correct|wrong|incorrect)\b",
+    re.IGNORECASE,
+)
 
 
 def judged_wrong(verification: str) -> bool:
     """Whether the last judgement in a verification is that the answer is wrong; without one the answer stands."""
-    found = _JUDGEMENT.findall(verification)
-    return bool(found) and found[-1].lower() not in ("right", "correct")
+    judgements = list(_JUDGEMENT.finditer(verification))
+    if not judgements:
+        return False
+    says_wrong = judgements[-1]["word"].lower() in ("wrong", "incorrect")
+    return says_wrong != bool(judgements[-1]["negation"])
 
 
 @dataclass(frozen=True)

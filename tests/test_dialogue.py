@@ -11,7 +11,7 @@ import pytest
 from scorebench.dialogue import Job, Player, seed_of
 from scorebench.errors import EngineError
 from scorebench.methods.base import Base
-from scorebench.methods.pag import VerifyThenRevise
+from scorebench.methods.pag import VerifyThenRevise, judged_wrong
 from scorebench.methods.self_refine import FEEDBACK, REFINE, SelfRefine
 from scorebench.methods.self_rewarding import SelfRewarding
 from scorebench.store import as_episode, as_row
@@ -129,6 +129,27 @@ def test_replies_are_seeded_by_what_they_are_not_by_when_they_come() -> None:
     texts = {e.problem_id: [a.reply.text for a in e.attempts] for e in more}
     assert all([a.reply.text for a in e.attempts] == texts[e.problem_id] for e in some)
     assert len({seed_of(a, b) for a in range(30) for b in range(30)}) == 900
+
+
+@pytest.mark.parametrize(
+    ("verification", "wrong"),
+    [
+        ("It checks out, so the answer is right.", False),
+        ("Substituting gives 7, not 5: the answer is incorrect.", True),
+        ("The answer isn't right.", True),
+        ("That isn’t quite correct.", True),
+        ("This is not the correct answer.", True),
+        ("The first step cannot be right", True),
+        ("I see that it is not wrong.", False),
+        ("I do not find anything wrong.", False),
+        ("Nothing is wrong here.", False),
+        ("At first it seemed wrong. It is not. The answer is correct.", False),
+        ("The method is right. The result is wrong.", True),
+        ("No word of judgement; the sum is brightly correctable.", False),
+    ],
+)
+def test_a_verification_is_read_with_its_negations(verification: str, wrong: bool) -> None:
+    assert judged_wrong(verification) is wrong
 
 
 def test_a_grader_that_breaks_down_is_an_error_and_not_a_wrong_answer() -> None:
