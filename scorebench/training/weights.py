@@ -92,6 +92,10 @@ def add_adapter(model: Any, lora: Lora, seed: int) -> None:
             model.add_adapter(config, _TRAINED)
         except ValueError as fault:
             reason = str(fault).split(". ")[0]
+            if "peft" in reason.lower():  # the two libraries do not go together: no matter of the layers
+                raise UserError(
+                    f"No adapter can be made: {reason}. Install a transformers and a peft that agree."
+                ) from fault
             raise UserError(f"--set lora.targets: {reason}; name layers that the model has.") from fault
     for parameter in model.parameters():
         if parameter.requires_grad:
