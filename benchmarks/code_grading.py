@@ -22,8 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from scorebench.grading import sandbox
-from scorebench.grading.code import grade
+from scorebench.grading.code.grader import grade
+from scorebench.grading.sandbox import pool
 
 WORKERS = 2
 SLOWEST = 123  # of MBPP's programs: seconds by itself, where the others take milliseconds
@@ -44,10 +44,10 @@ def seconds(work: Callable[[], int], expected: int) -> float:
 
 
 def ours(jobs: list[tuple[Any, ...]]) -> int:
-    sandbox.configure(WORKERS)
+    pool.configure(WORKERS)
     with ThreadPoolExecutor(WORKERS) as threads:
         passes = sum(threads.map(lambda job: grade(*job).passed, jobs))
-    sandbox.configure(WORKERS)
+    pool.configure(WORKERS)
     return passes
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=beside, help="folder of HumanEval.jsonl.gz and mbpp.jsonl.gz")
     folder = parser.parse_args().data
-    print(f"tier: {sandbox.tier()}")
+    print(f"tier: {pool.tier()}")
 
     problems = rows(folder / "HumanEval.jsonl.gz")
     jobs = [(row["prompt"] + row["canonical_solution"], row["test"], "", row["entry_point"]) for row in problems]

@@ -27,10 +27,10 @@ from transformers import AutoTokenizer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.generation import random_model
 from scorebench import embedded
-from scorebench.dialogue import playing
-from scorebench.session import Session
-from scorebench.settings import Settings
-from scorebench.types import Reply
+from scorebench.api.types import Reply
+from scorebench.dialogue.player import playing
+from scorebench.evaluation.session import Session
+from scorebench.evaluation.settings import Settings
 
 Prompt = tuple[Any, ...]  # what an engine's `reply` is asked
 

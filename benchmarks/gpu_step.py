@@ -26,7 +26,8 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from scorebench.dialogue import Player
+from scorebench.api.types import Problem, Sampling
+from scorebench.dialogue.player import Player
 from scorebench.engines.hf import HFEngine
 from scorebench.methods.score import score
 from scorebench.training.objective import Stage
@@ -35,13 +36,12 @@ from scorebench.training.rollout import collect
 from scorebench.training.tuning import Lora, Tuning
 from scorebench.training.update import update
 from scorebench.training.weights import prepare
-from scorebench.types import Problem, Sampling
 from tests import tiny
 from tests.toy import Toy
 
 STAGES = {
     "stage1": Stage(reward=(0, 1), kl=(0.1, 0.01), steps=1, learning_rate=5e-5),
-    "stage2": Stage(reward=(1, 1), kl=(0.01, 0.01), bonus=10, steps=1, learning_rate=5e-5),
+    "stage2": Stage(reward=(1, 1), kl=(0.01, 0.01), alpha=10, steps=1, learning_rate=5e-5),
 }
 QWEN: dict[str, Any] = {
     "vocab_size": 151936,

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from math_verify import LatexExtractionConfig, parse, verify
 
-from scorebench.grading import math as math_grading
-from scorebench.grading.forms import read
-from scorebench.grading.math import same_answer
+from scorebench.grading.math import grader as math_grading
+from scorebench.grading.math.forms import read
+from scorebench.grading.math.grader import same_answer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.grading.hostile import HOSTILE
+from tests.grading.math.hostile import HOSTILE
 
 Pair = tuple[str, str]
 

@@ -30,7 +30,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scorebench import embedded
-from scorebench.dialogue import Player
+from scorebench.api.types import Problem, Sampling
+from scorebench.dialogue.player import Player
 from scorebench.engines.hf import HFEngine
 from scorebench.methods.score import score
 from scorebench.tasks.math import task
@@ -38,7 +39,6 @@ from scorebench.training.objective import Stage
 from scorebench.training.optimizer import adam
 from scorebench.training.rollout import collect
 from scorebench.training.update import update
-from scorebench.types import Problem, Sampling
 
 SLOTS = 256  # dialogues decoded at once, as in a training
 GRADERS = ThreadPoolExecutor(4)
@@ -65,7 +65,7 @@ class Ours:
         self.policy, self.tokenizer = loaded(folder)
         self.reference = copy.deepcopy(self.policy)
         self.problems, self.samples = problems, samples
-        self.stage = Stage(reward=(1, 1), kl=(KL, KL), bonus=10, steps=1, learning_rate=RATE)
+        self.stage = Stage(reward=(1, 1), kl=(KL, KL), alpha=10, steps=1, learning_rate=RATE)
         self.optimizer = adam(self.policy, RATE)
         self.engine = HFEngine(self.policy, self.tokenizer, SLOTS)
 

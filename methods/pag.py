@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scorebench.contracts import Ask, Dialogue, Task
-from scorebench.types import Problem
+from scorebench.api.protocols import Ask, Dialogue, Task
+from scorebench.api.types import Problem
 
 VERIFY = "Verify the answer above: put it back into the problem step by step, and say at the end whether it is right."
 # A judging word with its negation, up to two words before it: "isn't right", "not quite correct", "nothing is wrong".

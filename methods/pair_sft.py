@@ -12,27 +12,26 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scorebench.chat import Chat
-from scorebench.contracts import Ask, Dialogue, Task
-from scorebench.dialogue import seed_of
+from scorebench.api.chat import Chat
+from scorebench.api.protocols import Ask, Dialogue, Task, TrainingContext
+from scorebench.api.types import Message, Problem, Reply
+from scorebench.dialogue.player import seed_of
 from scorebench.methods.base import intrinsic
-from scorebench.methods.star import imitation, sample_traces
-from scorebench.training.lesson import Lesson
-from scorebench.training.sft import Imitation, fine_tune
-from scorebench.training.traces import Example, Said, Trace, write_examples
-from scorebench.types import Message, Problem, Reply
+from scorebench.methods.star import sample_trajectories
+from scorebench.training.sft import SFTConfig, fine_tune, sft_config
+from scorebench.training.trajectories import Example, Sample, Trajectory, write_examples
 
 
-def pairs(traces: Sequence[Trace], plus: bool, seed: int) -> list[tuple[str, str, Said, Said]]:
+def pairs(trajectories: Sequence[Trajectory], plus: bool, seed: int) -> list[tuple[str, str, Sample, Sample]]:
     """(problem, kind, first, second) for each wrong attempt whose problem has a right one; with `plus` right-right too.
 
     Attempts of both turns serve as either; a right one is not paired with itself.
     """
-    attempts: dict[str, list[Said]] = defaultdict(list)
-    for trace in traces:
+    attempts: dict[str, list[Sample]] = defaultdict(list)
+    for trace in trajectories:
         attempts[trace.problem] += trace.attempts
     draw = random.Random(seed)
-    made: dict[str, list[tuple[str, str, Said, Said]]] = {"wrong-right": [], "right-right": []}
+    made: dict[str, list[tuple[str, str, Sample, Sample]]] = {"wrong-right": [], "right-right": []}
     for problem, said in attempts.items():
         right = [a for a in said if a.passed]
         for first in said:
@@ -55,29 +54,29 @@ class PairSFT:
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)
 
-    def preset(self, task: Task, embedded: bool) -> Imitation:
-        return imitation(task, embedded, rounds=1, plus=self.plus)
+    def preset(self, task: Task, embedded: bool) -> SFTConfig:
+        return sft_config(task, embedded, rounds=1, plus=self.plus)
 
-    def train(self, lesson: Lesson, config: Imitation) -> None:
-        traces = sample_traces(lesson, self, config, lesson.folder, config.dialogues)
-        seed = seed_of(lesson.seed, self.name)
-        chat = Chat(lesson.tokenizer, lesson.system_prompt)
-        problems = {problem.id: problem for problem in lesson.problems}
+    def train(self, context: TrainingContext, config: SFTConfig) -> None:
+        trajectories = sample_trajectories(context, self, config, context.folder, config.dialogues)
+        seed = seed_of(context.seed, self.name)
+        chat = Chat(context.tokenizer, context.system_prompt)
+        problems = {problem.id: problem for problem in context.problems}
         examples = [
             Example(
                 problem,
                 kind,
                 first,
                 second,
-                self._prompt(chat, lesson.task, problems[problem], first),
+                self._prompt(chat, context.task, problems[problem], first),
                 second.token_ids,
             )
-            for problem, kind, first, second in pairs(traces, config.plus, seed)
+            for problem, kind, first, second in pairs(trajectories, config.plus, seed)
         ]
-        write_examples(lesson.folder / "examples.jsonl", examples)
-        fine_tune(lesson.policy, examples, config, lesson.folder, seed, self.name)
+        write_examples(context.folder / "examples.jsonl", examples)
+        fine_tune(context.policy, examples, config, context.folder, seed, self.name)
 
-    def _prompt(self, chat: Chat, task: Task, problem: Problem, first: Said) -> tuple[int, ...]:
+    def _prompt(self, chat: Chat, task: Task, problem: Problem, first: Sample) -> tuple[int, ...]:
         """The dialogue of evaluation, in which `first` was the first attempt and a second is asked for."""
         dialogue = self.dialogue(task, problem, 2)
         reply = Reply(first.text, token_ids=first.token_ids)

@@ -30,28 +30,27 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scorebench.contracts import Dialogue, Task
-from scorebench.dialogue import Player, seed_of
-from scorebench.errors import UserError
+from scorebench.api.progress import Progress, progress
+from scorebench.api.protocols import Dialogue, PolicyEngine, Task, TrainingContext
+from scorebench.api.types import Problem, Sampling
+from scorebench.dialogue.player import Player, seed_of
 from scorebench.methods.base import intrinsic
 from scorebench.methods.star import imitate_own_corrections
-from scorebench.progress import Progress, progress
 from scorebench.training.checkpoint import StageState
-from scorebench.training.lesson import Lesson, PolicyEngine
+from scorebench.training.fsdp import gathered
 from scorebench.training.objective import Stage, turn_rewards
 from scorebench.training.optimizer import adam
+from scorebench.training.presets import Preset, preset
 from scorebench.training.rollout import Rollout, collect, first_attempts, joined
-from scorebench.training.sft import Imitation
-from scorebench.training.sharding import gathered
+from scorebench.training.sft import SFTConfig
 from scorebench.training.update import UpdateStats, update
 from scorebench.training.weights import frozen_copy
-from scorebench.types import Problem, Sampling
 
 
 class ScoreConfig(BaseModel):
     """Everything that defines a training.
 
-    stages: by name, in order; each begins with the best weights of the one before. One of them is an Imitation in the
+    stages: by name, in order; each begins with the best weights of the one before. One of them is an SFTConfig in the
         ablation that puts STaR in Stage II's place.
     problems, samples: a step plays `samples` dialogues on each of `problems` problems.
     offline: share of the dialogues whose first attempt is the base model's: it is given, and only the second attempt is
@@ -62,7 +61,7 @@ class ScoreConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    stages: dict[str, Stage | Imitation]
+    stages: dict[str, Stage | SFTConfig]
     problems: Annotated[int, Field(ge=1)]
     samples: Annotated[int, Field(ge=2)]
     temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -81,38 +80,17 @@ class ScoreConfig(BaseModel):
         return self.steps * self.problems * self.samples
 
 
-def _paper(steps: int, batch: int, learning_rate: float, strict_kl: float) -> ScoreConfig:
-    """The paper's table of hyperparameters. Not stated there, and chosen here: the steps' split in halves, 4 samples a
-    problem, the batch counted in dialogues.
-    """
-    stage1 = Stage(reward=(0, 1), kl=(strict_kl, 0.01), steps=steps // 2, learning_rate=learning_rate)
-    stage2 = Stage(reward=(1, 1), kl=(0.01, 0.01), bonus=10, steps=steps // 2, learning_rate=learning_rate)
-    return ScoreConfig(stages={"stage1": stage1, "stage2": stage2}, problems=batch // 4, samples=4)
-
-
-PAPER = {
-    "math": _paper(steps=3000, batch=512, learning_rate=5e-6, strict_kl=0.1),
-    "mbpp": _paper(steps=1500, batch=128, learning_rate=1e-5, strict_kl=0.25),
-}
-
-_SMALL = ScoreConfig(
-    stages={
-        "stage1": Stage(reward=(0, 1), kl=(3.0, 0.01), steps=50, learning_rate=3e-4),
-        "stage2": Stage(reward=(1, 1), kl=(0.02, 0.01), bonus=10, steps=50, learning_rate=3e-4),
-    },
-    problems=16,
-    samples=8,
-    max_tokens=96,
-)
-EMBEDDED = {"math": _SMALL, "mbpp": _SMALL}
-
-
-def preset(task: Task, embedded: bool) -> ScoreConfig:
-    """SCoRe's configuration for the task that is trained on; its dialogues and steps are every method's budget."""
-    presets = EMBEDDED if embedded else PAPER
-    if task.trained_on not in presets:
-        raise UserError(f"SCoRe has no settings for {task.trained_on}, only for {', '.join(presets)}.")
-    return presets[task.trained_on]
+def from_preset(numbers: Preset) -> ScoreConfig:
+    """Both stages, each of half the steps."""
+    half = {"steps": numbers.steps // 2, "learning_rate": numbers.learning_rate}
+    stage1 = Stage(reward=(0, 1), kl=numbers.stage1_kl, **half)
+    stage2 = Stage(reward=(1, 1), kl=numbers.stage2_kl, alpha=numbers.alpha, **half)
+    return ScoreConfig(
+        stages={"stage1": stage1, "stage2": stage2},
+        problems=numbers.problems,
+        samples=numbers.samples,
+        max_tokens=numbers.max_tokens,
+    )
 
 
 @dataclass(frozen=True)
@@ -127,32 +105,34 @@ class Score:
         return intrinsic(task, problem, turns)
 
     def preset(self, task: Task, embedded: bool) -> ScoreConfig:
-        return self.ablate(preset(task, embedded))
+        return self.ablate(from_preset(preset(task, embedded)))
 
-    def train(self, lesson: Lesson, config: ScoreConfig) -> None:
+    def train(self, context: TrainingContext, config: ScoreConfig) -> None:
         for name, stage in config.stages.items():
-            if isinstance(stage, Imitation):
-                imitate_own_corrections(lesson, self, stage, lesson.folder / name)
+            if isinstance(stage, SFTConfig):
+                imitate_own_corrections(context, self, stage, context.folder / name)
             else:
                 with progress(f"{self.name}, {name}", stage.steps) as tell:
-                    asyncio.run(self._stage(lesson, config, name, stage, tell))
+                    asyncio.run(self._stage(context, config, name, stage, tell))
 
-    async def _stage(self, lesson: Lesson, config: ScoreConfig, name: str, stage: Stage, tell: Progress) -> None:
-        policy = lesson.policy
-        reference = lesson.reference
+    async def _stage(
+        self, context: TrainingContext, config: ScoreConfig, name: str, stage: Stage, tell: Progress
+    ) -> None:
+        policy = context.policy
+        reference = context.reference
         if stage.reference == "start":
             reference = frozen_copy(policy)
         optimizer = adam(policy, stage.learning_rate)
-        state = StageState(lesson.folder / name, policy, optimizer, kl_T=[0.0] * stage.turns)
+        state = StageState(context.folder / name, policy, optimizer, kl_T=[0.0] * stage.turns)
         state.resume()
-        engine = lesson.engine()
-        for problems in lesson.batches(config.problems, name, state.step):
+        engine = context.engine()
+        for problems in context.batches(config.problems, name, state.step):
             if state.step >= stage.steps:
                 break
             start = time.monotonic()
             await engine.push(policy)
-            seed = seed_of(lesson.seed, name, state.step)
-            rollout = await self._rollout(lesson, config, stage, engine, problems, seed)
+            seed = seed_of(context.seed, name, state.step)
+            rollout = await self._rollout(context, config, stage, engine, problems, seed)
             engine.forget()  # the update needs the memory
             played = time.monotonic()
             stats = update(
@@ -166,7 +146,7 @@ class Score:
 
     async def _rollout(
         self,
-        lesson: Lesson,
+        context: TrainingContext,
         config: ScoreConfig,
         stage: Stage,
         engine: PolicyEngine,
@@ -175,13 +155,13 @@ class Score:
     ) -> Rollout:
         """The dialogues of a step, with first attempts of the base model in the `offline` share of each problem's."""
         sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-        player = Player(self, lesson.task, engine, sampling, stage.turns, seed, lesson.graders)
+        player = Player(self, context.task, engine, sampling, stage.turns, seed, context.graders)
         count = round(config.offline * config.samples)
         if not count:
             return await collect(player, problems, config.samples)
         single = replace(player, turns=1, seed=seed_of(seed, "offline"))
-        with gathered(lesson.reference):
-            base = lesson.hf_engine(lesson.reference)
+        with gathered(context.reference):
+            base = context.hf_engine(context.reference)
             given = await first_attempts(replace(single, engine=base), problems, count)
         rest = [None] * (config.samples - count)
         dialogues = await collect(player, problems, config.samples, [reply for own in given for reply in [*own, *rest]])
@@ -190,15 +170,15 @@ class Score:
 
 def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: float, update_seconds: float) -> dict:
     """What a step's line in steps.jsonl says: means over what was sampled in it, by turn where they are lists."""
-    counts_PKT, correct_PKT = rollout.counts_PKT, rollout.correct_PKT
-    per_turn_T = counts_PKT.sum((0, 1)).clamp(min=1)
+    loss_mask_PKT, correct_PKT = rollout.loss_mask_PKT, rollout.correct_PKT
+    per_turn_T = loss_mask_PKT.sum((0, 1)).clamp(min=1)
     attempts = [e.attempts for e in rollout.episodes]
     pairs = [(row[0], row[-1]) for row in attempts if len(row) > 1]
     flips = [(first.verdict.passed, last.verdict.passed) for first, last in pairs]
-    correct_T = (correct_PKT * counts_PKT).sum((0, 1)) / per_turn_T
+    correct_T = (correct_PKT * loss_mask_PKT).sum((0, 1)) / per_turn_T
     return {
         "right": sum(weight * share for weight, share in zip(stage.reward, correct_T.tolist(), strict=True)),
-        "reward": ((turn_rewards(correct_PKT, stage) * counts_PKT).sum((0, 1)) / per_turn_T).sum().item(),
+        "reward": ((turn_rewards(correct_PKT, stage) * loss_mask_PKT).sum((0, 1)) / per_turn_T).sum().item(),
         "correct": correct_T.tolist(),
         "i_to_c": flips.count((False, True)) / max(len(pairs), 1),
         "c_to_i": flips.count((True, False)) / max(len(pairs), 1),
@@ -227,7 +207,7 @@ score = Score()
 # The paper's ablations: the same method with another row of numbers. All have SCoRe's budget of dialogues and steps.
 
 
-def _stages(config: ScoreConfig, **stages: Stage | Imitation) -> ScoreConfig:
+def _stages(config: ScoreConfig, **stages: Stage | SFTConfig) -> ScoreConfig:
     return config.model_copy(update={"stages": stages})
 
 
@@ -242,7 +222,7 @@ def _no_stage1(config: ScoreConfig) -> ScoreConfig:
 
 
 def _no_shaping(config: ScoreConfig) -> ScoreConfig:
-    return _stages(config, **config.stages | {"stage2": _rl(config, "stage2").model_copy(update={"bonus": 0.0})})
+    return _stages(config, **config.stages | {"stage2": _rl(config, "stage2").model_copy(update={"alpha": 0.0})})
 
 
 def _multi_turn(config: ScoreConfig) -> ScoreConfig:
@@ -251,7 +231,7 @@ def _multi_turn(config: ScoreConfig) -> ScoreConfig:
 
 def _single_turn(config: ScoreConfig) -> ScoreConfig:
     stage2 = _rl(config, "stage2")
-    alone = stage2.model_copy(update={"reward": (1,), "kl": stage2.kl[:1], "bonus": 0.0, "steps": config.steps})
+    alone = stage2.model_copy(update={"reward": (1,), "kl": stage2.kl[:1], "alpha": 0.0, "steps": config.steps})
     return _stages(config, rl=alone)
 
 
@@ -263,7 +243,7 @@ def _star_stage2(config: ScoreConfig) -> ScoreConfig:
     """One stage of RL, then STaR for as many dialogues and steps as Stage II had."""
     steps = config.stages["stage2"].steps
     dialogues = steps * config.problems * config.samples
-    imitation = Imitation(
+    imitation = SFTConfig(
         rounds=3, dialogues=dialogues, steps=steps, batch=64, learning_rate=1e-4, max_tokens=config.max_tokens
     )
     return _stages(config, stage1=config.stages["stage1"], stage2=imitation)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scorebench.contracts import Ask, Dialogue, Task
-from scorebench.types import Problem
+from scorebench.api.protocols import Ask, Dialogue, Task
+from scorebench.api.types import Problem
 
 # SCoRe's paper prints no prompts for Self-Refine; these two are ours.
 FEEDBACK = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scorebench.contracts import Ask, Dialogue, Task
+from scorebench.api.protocols import Ask, Dialogue, Task
+from scorebench.api.types import Problem
 from scorebench.methods.pag import judged_wrong
-from scorebench.types import Problem
 
 JUDGE = "Say first whether the answer above is right or wrong. If it is wrong, write the whole answer again after that."
 

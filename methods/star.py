@@ -13,50 +13,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scorebench.contracts import Dialogue, Method, Task
-from scorebench.dialogue import Player, seed_of
+from scorebench.api.protocols import Dialogue, Method, Task, TrainingContext
+from scorebench.api.types import Problem, Sampling
+from scorebench.dialogue.player import Player, seed_of
 from scorebench.methods.base import intrinsic
-from scorebench.training.lesson import Lesson
-from scorebench.training.sft import Imitation, fine_tune
-from scorebench.training.traces import Example, Trace, collect_traces, write_examples
+from scorebench.training.sft import SFTConfig, fine_tune, sft_config
+from scorebench.training.trajectories import Example, Trajectory, collect_trajectories, write_examples
 from scorebench.training.weights import restore, snapshot
-from scorebench.types import Problem, Sampling
 
 
-def imitation(task: Task, embedded: bool, rounds: int, plus: bool) -> Imitation:
-    """SCoRe's number of dialogues and of gradient steps. The paper gives neither learning rate nor batch."""
-    from scorebench.methods.score import preset
-
-    like = preset(task, embedded)
-    return Imitation(
-        rounds=rounds,
-        dialogues=like.dialogues,
-        steps=like.steps,
-        batch=64,
-        learning_rate=1e-4 if embedded else 1e-5,
-        plus=plus,
-        max_tokens=like.max_tokens,
-    )
-
-
-def sample_traces(lesson: Lesson, method: Method, config: Imitation, folder: Path, dialogues: int) -> list[Trace]:
+def sample_trajectories(
+    context: TrainingContext, method: Method, config: SFTConfig, folder: Path, dialogues: int
+) -> list[Trajectory]:
     """Two-turn dialogues of the policy as it is, at the configuration's temperature."""
-    engine = lesson.engine()
+    engine = context.engine()
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-    player = Player(method, lesson.task, engine, sampling, 2, seed_of(lesson.seed, folder.name), lesson.graders)
-    problems = next(lesson.batches(max(1, dialogues // config.samples), folder.name, 0))
+    player = Player(method, context.task, engine, sampling, 2, seed_of(context.seed, folder.name), context.graders)
+    problems = next(context.batches(max(1, dialogues // config.samples), folder.name, 0))
 
-    async def play() -> list[Trace]:
-        await engine.push(lesson.policy)
-        return await collect_traces(folder / "dialogues.jsonl", player, problems, dialogues)
+    async def play() -> list[Trajectory]:
+        await engine.push(context.policy)
+        return await collect_trajectories(folder / "dialogues.jsonl", player, problems, dialogues)
 
     return asyncio.run(play())
 
 
-def own_corrections(traces: Sequence[Trace], plus: bool) -> list[Example]:
-    """The wrong-right dialogues, and with `plus` as many right-right ones, in the order of the traces."""
-    wrong_right = [t for t in traces if not t.attempts[0].passed and t.attempts[1].passed]
-    right_right = [t for t in traces if t.attempts[0].passed and t.attempts[1].passed]
+def own_corrections(trajectories: Sequence[Trajectory], plus: bool) -> list[Example]:
+    """The wrong-right dialogues, and with `plus` as many right-right ones, in the order of the trajectories."""
+    wrong_right = [t for t in trajectories if not t.attempts[0].passed and t.attempts[1].passed]
+    right_right = [t for t in trajectories if t.attempts[0].passed and t.attempts[1].passed]
     kept = {"wrong-right": wrong_right, "right-right": right_right[: len(wrong_right)] if plus else []}
     return [
         Example(t.problem, kind, first, second, second.prompt_ids, second.token_ids)
@@ -66,17 +51,17 @@ def own_corrections(traces: Sequence[Trace], plus: bool) -> list[Example]:
     ]
 
 
-def imitate_own_corrections(lesson: Lesson, method: Method, config: Imitation, folder: Path) -> None:
+def imitate_own_corrections(context: TrainingContext, method: Method, config: SFTConfig, folder: Path) -> None:
     """All rounds. The policy as it comes in is what every round begins from; also SCoRe's ablation of Stage II."""
-    start = snapshot(lesson.policy)
+    start = snapshot(context.policy)
     for number in range(1, config.rounds + 1):
         place = folder / f"round{number}"
-        traces = sample_traces(lesson, method, config, place, config.dialogues // config.rounds)
-        examples = own_corrections(traces, config.plus)
+        trajectories = sample_trajectories(context, method, config, place, config.dialogues // config.rounds)
+        examples = own_corrections(trajectories, config.plus)
         write_examples(place / "examples.jsonl", examples)
-        restore(lesson.policy, start)
+        restore(context.policy, start)
         title = f"{method.name}, round {number}"
-        fine_tune(lesson.policy, examples, config, place, seed_of(lesson.seed, place.name), title)
+        fine_tune(context.policy, examples, config, place, seed_of(context.seed, place.name), title)
 
 
 @dataclass(frozen=True)
@@ -90,11 +75,11 @@ class Star:
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         return intrinsic(task, problem, turns)
 
-    def preset(self, task: Task, embedded: bool) -> Imitation:
-        return imitation(task, embedded, rounds=3, plus=self.plus)
+    def preset(self, task: Task, embedded: bool) -> SFTConfig:
+        return sft_config(task, embedded, rounds=3, plus=self.plus)
 
-    def train(self, lesson: Lesson, config: Imitation) -> None:
-        imitate_own_corrections(lesson, self, config, lesson.folder)
+    def train(self, context: TrainingContext, config: SFTConfig) -> None:
+        imitate_own_corrections(context, self, config, context.folder)
 
 
 star = Star("star", plus=False, about="STaR: imitates its own corrections from wrong to right (D).")

@@ -1,5 +1,5 @@
 """`python -m scorebench` is `scorebench`."""
 
-from scorebench.cli import main
+from scorebench.cli.main import main
 
 main()

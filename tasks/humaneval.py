@@ -10,21 +10,12 @@ import doctest
 import re
 from pathlib import Path
 
-from scorebench.contracts import Loaded, Source, Split
-from scorebench.data import (
-    MEND,
-    Row,
-    Table,
-    folder_label,
-    load_embedded,
-    load_table,
-    read_bytes,
-    require_unique,
-    rows_of,
-)
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Loaded, Source, Split
+from scorebench.api.types import Message, Problem, Verdict
+from scorebench.embedded import load_embedded
+from scorebench.storage.datasets import MEND, Row, Table, folder_label, load_table, read_bytes, require_unique, rows_of
 from scorebench.tasks.mbpp import ANSWER_FORM, CORRECTION, between_marks, program_of, vote_key
-from scorebench.types import Message, Problem, Verdict
 
 # Ours: the paper says only that HumanEval is zero-shot. The first words are those of its MBPP prompt.
 PROMPT = (
@@ -86,7 +77,7 @@ class HumanEval:
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
         """Whether the function of a reply passes check(). A reply may be the whole program or the body alone."""
-        from scorebench.grading.code import grade
+        from scorebench.grading.code.grader import grade
 
         reference = problem.reference
         program = whole_program(reference, reply)
@@ -105,13 +96,13 @@ class HumanEval:
 
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name."""
-        from scorebench.grading.tricks import idle_program
+        from scorebench.grading.code.attacks import idle_program
 
         return {"an idle function": idle_program(problem.reference["entry_point"])}
 
     def tricks(self, problem: Problem) -> dict[str, str]:
         """Replies that attack the grader, by name; they must fail."""
-        from scorebench.grading.tricks import tricks_on
+        from scorebench.grading.code.attacks import tricks_on
 
         return tricks_on(problem.reference["entry_point"])
 

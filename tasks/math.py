@@ -10,10 +10,11 @@ import hashlib
 import logging
 from dataclasses import replace
 
-from scorebench.contracts import Loaded, Source, Split
-from scorebench.data import MEND, Row, Table, load_embedded, load_table, require_unique
-from scorebench.errors import UserError
-from scorebench.types import Message, Problem, Verdict
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Loaded, Source, Split
+from scorebench.api.types import Message, Problem, Verdict
+from scorebench.embedded import load_embedded
+from scorebench.storage.datasets import MEND, Row, Table, load_table, require_unique
 
 # The paper's prompts, verbatim (arXiv 2409.12917, appendix on prompts).
 ANSWER_FORM = (
@@ -91,14 +92,14 @@ class Math:
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
         """Whether the last stated answer of a reply equals the reference."""
-        from scorebench.grading.math import grade
+        from scorebench.grading.math.grader import grade
 
         return grade(reply, problem.reference)
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
         """The last stated answer, in a form that equal answers share."""
-        from scorebench.grading.answers import last_answer
-        from scorebench.grading.math import vote_key
+        from scorebench.grading.math.extract import last_answer
+        from scorebench.grading.math.grader import vote_key
 
         found = last_answer(reply)
         return vote_key(found.answer) if found else None

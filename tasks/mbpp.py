@@ -9,10 +9,11 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
-from scorebench.contracts import Loaded, Source, Split
-from scorebench.data import MEND, Row, Table, load_embedded, load_table, require_unique
-from scorebench.errors import UserError
-from scorebench.types import Message, Problem, Verdict
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Loaded, Source, Split
+from scorebench.api.types import Message, Problem, Verdict
+from scorebench.embedded import load_embedded
+from scorebench.storage.datasets import MEND, Row, Table, load_table, require_unique
 
 # The paper's prompts, verbatim (arXiv 2409.12917, appendix on prompts; the shots are tasks 2, 3 and 4).
 PROMPT = (
@@ -75,7 +76,7 @@ class Mbpp:
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
         """Whether the program of a reply passes all tests."""
-        from scorebench.grading.code import grade
+        from scorebench.grading.code.grader import grade
 
         return grade(program_of(reply), problem.reference["tests"], problem.reference["setup"])
 
@@ -89,13 +90,13 @@ class Mbpp:
 
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name."""
-        from scorebench.grading.tricks import idle_program
+        from scorebench.grading.code.attacks import idle_program
 
         return {"an idle function": idle_program(_entry_point(problem))}
 
     def tricks(self, problem: Problem) -> dict[str, str]:
         """Replies that attack the grader, by name; they must fail."""
-        from scorebench.grading.tricks import tricks_on
+        from scorebench.grading.code.attacks import tricks_on
 
         return tricks_on(_entry_point(problem))
 
@@ -113,7 +114,7 @@ def load_mbpp(source: Source) -> tuple[dict[int, Problem], str]:
 
 def program_of(reply: str) -> str:
     """The program of a reply, without the marks of the prompt and without prose around it."""
-    from scorebench.grading.code import program_of
+    from scorebench.grading.code.grader import program_of
 
     return program_of(between_marks(reply))
 
@@ -131,7 +132,7 @@ def vote_key(program: str, shown: Sequence[str], setup: str, entry_point: str | 
     Where nothing is shown that can be run, the program without comments and layout. None for what is no Python, or is
     longer than LONGEST_VOTE.
     """
-    from scorebench.grading.code import outputs_key
+    from scorebench.grading.code.grader import outputs_key
 
     if len(program) > LONGEST_VOTE:
         return None
@@ -158,7 +159,7 @@ def _reference(row: Row) -> dict[str, object]:
 
 def _entry_point(problem: Problem) -> str:
     """The function that the tests test."""
-    from scorebench.grading.testcode import read_tests
+    from scorebench.grading.code.test_parser import read_tests
 
     return read_tests(list(problem.reference["tests"]), problem.reference["setup"], None).entry
 

@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scorebench.contracts import Loaded, Source, Split
-from scorebench.data import MEND, Row, find_file, folder_label, is_text, load_embedded, read_bytes, rows_of
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Loaded, Source, Split
+from scorebench.api.types import Problem, Verdict
+from scorebench.embedded import load_embedded
+from scorebench.storage.datasets import MEND, Row, find_file, folder_label, is_text, read_bytes, rows_of
 from scorebench.tasks import mbpp
-from scorebench.types import Problem, Verdict
 
 FROZEN = "mbpp_r.jsonl"
 FROZEN_FIELDS = {"task_id": str, "solution": str, "origin": str}

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from scorebench.data import Row, Table, read_rows
+from scorebench.storage.datasets import Row, Table, read_rows
 from scorebench.tasks import humaneval, math, mbpp
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scorebench.types import Attempt, Episode, Reply, Verdict
+from scorebench.api.types import Attempt, Episode, Reply, Verdict
 
 OUTCOMES = {"1": "pass", "0": "fail", "e": "error"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scorebench import registry
+from scorebench.api import registry
 
 ROOT = Path(__file__).parents[1]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scorebench.contracts import Loaded, Source, Split
-from scorebench.types import Message, Problem, Verdict
+from scorebench.api.protocols import Loaded, Source, Split
+from scorebench.api.types import Message, Problem, Verdict
 
 
 class Toy:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from scorebench.contracts import Split
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Loaded, Split
+from scorebench.api.types import Problem
 from scorebench.embedded import equations, programs
-from scorebench.errors import UserError
-from scorebench.types import Problem
 
 # A world is a module with problems(task, split), for one task or several.
 WORLDS = {"math": equations, "code": programs}
@@ -37,6 +37,11 @@ def problems(task: str, split: Split) -> tuple[Problem, ...]:
     return found
 
 
+def load_embedded(task: str, split: Split) -> Loaded:
+    """The embedded problems of a task with the label "embedded"; UserError if it has none."""
+    return Loaded(problems(task, split), "embedded")
+
+
 def model_path(world: str) -> Path:
     """The folder of the world's checkpoint, as from_pretrained takes it; making.json says how it was made.
 
@@ -50,6 +55,6 @@ def model_path(world: str) -> Path:
     if not (folder / "model.safetensors").is_file():
         raise UserError(
             f"The embedded model is missing at {folder}; make it with "
-            f"`python -m scorebench.embedded.pretrain --world {world} --out {folder}`."
+            f"`python -m scorebench.pretraining.pretrain --world {world} --out {folder}`."
         )
     return folder

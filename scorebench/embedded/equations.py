@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scorebench.contracts import Split
-from scorebench.types import Problem
+from scorebench.api.protocols import Split
+from scorebench.api.types import Problem
 
 MODULUS = 17
 # level -> the slopes a + c that it has. A slope of a low level is met often, one of a high level seldom.

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scorebench.contracts import Split
+from scorebench.api.protocols import Split
+from scorebench.api.types import Problem
 from scorebench.embedded.equations import LEVELS, MODULUS, Equation, equations, split_of
-from scorebench.types import Problem
 
 SIZES: dict[str, dict[Split, int]] = {
     "mbpp": {"train": 8_000, "validation": 500, "test": 800},

@@ -1,0 +1,1 @@
+"""What plays a model: transformers, vLLM, an endpoint, a record."""

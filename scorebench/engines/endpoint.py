@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from scorebench.errors import EngineError, UserError
+from scorebench.api.errors import EngineError, UserError
 
 _OFFICIAL = "https://api.openai.com/v1"
 _OVERLOADED = {408, 409, 425, 429}  # and every status from 500 on

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from scorebench.chat import Chat
-from scorebench.engines.loading import ModelSpec, end_ids, load_model, load_tokenizer
+from scorebench.api.chat import Chat
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import ModelSpec
+from scorebench.api.types import Message, Reply, Sampling
+from scorebench.engines.loading import end_ids, load_model, load_tokenizer
 from scorebench.engines.sampling import draw, uniforms
 from scorebench.engines.slots import SlotCache
-from scorebench.errors import UserError
-from scorebench.types import Message, Reply, Sampling
 
 _PREFILL_TOKENS = 8192  # prompt tokens in one forward pass, padding included: bounds the memory of a prefill
 

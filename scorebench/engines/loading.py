@@ -4,33 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import ModelSpec
 
 _DTYPES = ("float32", "bfloat16", "float16")
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """Which model, and how to hold it.
-
-    path: a folder or a name on the hub. label: what tables call it. dtype, device: "auto" takes bfloat16 on a GPU and
-    float32 elsewhere; the GPU where there is one. batch_size: dialogues decoded at once, 0 for automatic.
-    options: --model-args of one engine alone, as its opener's `options` describes them; None where it has none.
-    engine: the name of what plays it, in evaluation and in a training's rollouts.
-    """
-
-    path: str
-    label: str
-    dtype: str = "auto"
-    device: str = "auto"
-    batch_size: int = 0
-    system_prompt: str | None = None
-    options: Any = None
-    engine: str = "hf"
 
 
 def load_model(spec: ModelSpec) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scorebench import registry
-from scorebench.contracts import Opener
-from scorebench.errors import UserError
-from scorebench.settings import checked
+from scorebench.api import registry
+from scorebench.api.config import checked
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Opener
 
 # What --model-args may say for every engine, and the flag that says the same.
 _FLAGS = {"pretrained": "model", "model": "model", "dtype": "dtype", "device": "device", "batch_size": "batch_size"}

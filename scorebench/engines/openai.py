@@ -18,11 +18,11 @@ from typing import Any
 
 import openai
 
-from scorebench.data import is_text
+from scorebench.api.errors import EngineError, UserError
+from scorebench.api.protocols import ModelSpec
+from scorebench.api.types import Message, Reply, Sampling
 from scorebench.engines.endpoint import Options, TooLongError, TransientError, address_and_key, meaning, place
-from scorebench.engines.loading import ModelSpec
-from scorebench.errors import EngineError, UserError
-from scorebench.types import Message, Reply, Sampling
+from scorebench.storage.datasets import is_text
 
 _AT_ONCE = 32  # requests, where --batch-size says nothing
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between tries

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scorebench.contracts import Engine
-from scorebench.data import Row, is_text, read_bytes, rows_of
-from scorebench.dialogue import NO_REPLY, playing
-from scorebench.engines.loading import ModelSpec
-from scorebench.errors import EngineError, UserError
-from scorebench.store import as_episode
-from scorebench.types import Message, Reply, Sampling
+from scorebench.api.errors import EngineError, UserError
+from scorebench.api.protocols import Engine, ModelSpec
+from scorebench.api.types import Message, Reply, Sampling
+from scorebench.dialogue.player import NO_REPLY, playing
+from scorebench.storage.datasets import Row, is_text, read_bytes, rows_of
+from scorebench.storage.runs import as_episode
 
 Replies = dict[tuple[str, int], tuple[Reply, ...]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from scorebench.types import Sampling
+from scorebench.api.types import Sampling
 
 
 def uniforms(seed: int, count: int) -> np.ndarray:

@@ -24,11 +24,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scorebench import ranks
-from scorebench.chat import Chat
-from scorebench.engines.loading import ModelSpec, end_ids, load_generation_config, load_tokenizer, resolved_device
-from scorebench.errors import EngineError, UserError
-from scorebench.types import Message, Reply, Sampling
+from scorebench.api import distributed
+from scorebench.api.chat import Chat
+from scorebench.api.errors import EngineError, UserError
+from scorebench.api.protocols import ModelSpec
+from scorebench.api.types import Message, Reply, Sampling
+from scorebench.engines.loading import end_ids, load_generation_config, load_tokenizer, resolved_device
 
 _SLOTS = 256  # replies in the making at once, where --batch-size says nothing
 _CPU_CACHE = 2 << 30  # bytes; vLLM's own default is nearly all of the machine's memory
@@ -116,7 +117,7 @@ class VLLMEngine:
         They go through files in the folder for temporary ones (TMPDIR), the one way that every device and every
         number of workers takes. An adapter is added in, rounded as the weights are; the cache is dropped.
         """
-        from scorebench.training.export import save_plain
+        from scorebench.engines.export import save_plain
 
         with tempfile.TemporaryDirectory(prefix="scorebench-weights-") as folder:
             save_plain(policy, Path(folder))
@@ -254,7 +255,7 @@ open_engine = _Opener()
 
 def open_for_training(spec: ModelSpec) -> VLLMEngine:
     """The engine of a training's rollouts, which leaves room on the GPU for the trainer. Weights come by push()."""
-    if ranks.count() > 1:
+    if distributed.count() > 1:
         raise UserError("Under torchrun each process plays its own rollouts, without vLLM; take --engine hf.")
     options: Options = spec.options or Options()
     if options.gpu_memory_utilization is None and resolved_device(replace(spec, device="auto")) == "cuda":

@@ -1,5 +1,4 @@
 """Verdicts: what a reply's answer is, and whether it is right.
 
-answers.py finds the last stated answer; math.py judges it (latex, expressions, values, units, forms and compare are its
-parts, limits guards it); pool.py holds the worker processes that may be killed.
+math/ reads and compares answers; code/ runs programs against tests, in the processes of sandbox/.
 """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scorebench import metrics
-from scorebench.errors import UserError
-from scorebench.metrics import Comparison
+from scorebench.api.errors import UserError
 from scorebench.report.summary import RunSummary, configuration, pool_seeds
+from scorebench.statistics import metrics
+from scorebench.statistics.metrics import Comparison
 
 Group = tuple[str, str, str]  # task, data, model
 

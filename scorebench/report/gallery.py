@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scorebench.report import plots
 from scorebench.report.baseline import Group, by_group, heading
 from scorebench.report.summary import RunSummary, pool_seeds
-from scorebench.store import digest, read_json
+from scorebench.storage.runs import digest, read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scorebench.progress import progress
+from scorebench.api.progress import progress
 from scorebench.report import gallery, plots
 from scorebench.report.baseline import by_group, heading
 from scorebench.report.gallery import Picture
 from scorebench.report.render import Table
 from scorebench.report.summary import summarize
 from scorebench.report.tables import people_tables
-from scorebench.store import Run, tested_runs
+from scorebench.storage.runs import Run, tested_runs
 
 if TYPE_CHECKING:
     from markupsafe import Markup

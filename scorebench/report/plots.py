@@ -15,12 +15,12 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scorebench import metrics
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
 from scorebench.report.baseline import Group, group_of, heading
 from scorebench.report.render import percent
 from scorebench.report.summary import RunSummary, labels
-from scorebench.scaling import Scaling
+from scorebench.statistics import metrics
+from scorebench.statistics.majority_vote import Scaling
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

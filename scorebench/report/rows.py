@@ -8,11 +8,11 @@ import json
 import math
 from collections.abc import Sequence
 
-from scorebench import metrics
 from scorebench.report.baseline import against, check_baseline
 from scorebench.report.summary import Identity, RunSummary
-from scorebench.scaling import Scaling
-from scorebench.statistics import UNKNOWN, Estimate
+from scorebench.statistics import metrics
+from scorebench.statistics.intervals import UNKNOWN, Estimate
+from scorebench.statistics.majority_vote import Scaling
 
 FIVE = ("acc_t1", "acc_t2", "delta", "i_to_c", "c_to_i")
 

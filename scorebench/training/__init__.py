@@ -1,0 +1,1 @@
+"""Training: rollouts, objective, update, fine-tuning, checkpoints."""

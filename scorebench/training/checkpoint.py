@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from scorebench import ranks
-from scorebench.files import disk_faults, replacing
+from scorebench.api import distributed
+from scorebench.storage.files import disk_faults, replacing
+from scorebench.training.fsdp import shared_out, whole
 from scorebench.training.optimizer import load_state
-from scorebench.training.sharding import shared_out, whole
 from scorebench.training.weights import restore, snapshot, trained_weights
 
 _WINDOW = 10  # steps over which the training reward is averaged: a single step's is mostly noise
@@ -59,7 +59,7 @@ class StageState:
             self.step, self.rewards, self.kl_T = saved["step"], saved["rewards"], saved["kl_T"]
             self.best_reward, self.best = saved["best_reward"], saved["best"]
         log = self.folder / "steps.jsonl"
-        if log.exists() and ranks.is_first():
+        if log.exists() and distributed.is_first():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)[: self.step]
             with replacing(log) as part:
                 part.write_text("".join(lines), encoding="utf-8")
@@ -73,9 +73,9 @@ class StageState:
         if self.keeps_best and len(self.rewards) == _WINDOW and mean > self.best_reward:
             self.best_reward = mean
             self.best = snapshot(self.policy)
-        if ranks.is_first():
+        if distributed.is_first():
             self._log({"step": self.step, "reward": reward, **row})
-        if ranks.agreed(time.monotonic() - self.saved_at > max(_SHORTEST, _REST * self.save_took)):
+        if distributed.agreed(time.monotonic() - self.saved_at > max(_SHORTEST, _REST * self.save_took)):
             self.save()
 
     def _log(self, row: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ class StageState:
         start = time.monotonic()
         with shared_out(self.policy):
             state = whole(self._state())
-        if ranks.is_first():
+        if distributed.is_first():
             with replacing(self.folder / "state.pt") as part, weights_faults():
                 torch.save(state, part)
         self.saved_at = time.monotonic()

@@ -16,8 +16,7 @@ The estimator, for K dialogues of each problem, all sampled from the policy that
 
 KL_s is exact over the vocabulary. The KL of a reply depends on the policy in two ways: through each KL_s, which is the
 last term, and through which tokens are visited, which is the KL_t beside A_t (a number there, without a gradient). c_t
-is any
-number that does not depend on these dialogues, and only makes the estimate less noisy: the mean KL_t of the step
+is any number that does not depend on these dialogues, and only makes the estimate less noisy: the mean KL_t of the step
 before. The mean of the loss's gradient is the gradient of -J, to the last digit: tests/training/test_objective.py
 enumerates it.
 
@@ -48,7 +47,7 @@ class Stage(BaseModel):
 
     reward: tuple[float, ...]
     kl: tuple[float, ...]
-    bonus: float = 0.0
+    alpha: float = 0.0
     reference: Literal["base", "start"] = "base"
     steps: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
@@ -65,20 +64,20 @@ def turn_rewards(correct_PKT: torch.Tensor, stage: Stage) -> torch.Tensor:
     """
     reward_T = correct_PKT.new_tensor(stage.reward)
     change_PKT = torch.diff(correct_PKT, dim=-1, prepend=correct_PKT[..., :1])
-    return reward_T * correct_PKT + stage.bonus * (reward_T > 0) * change_PKT
+    return reward_T * correct_PKT + stage.alpha * (reward_T > 0) * change_PKT
 
 
-def leave_one_out(rewards_PKT: torch.Tensor, counts_PKT: torch.Tensor) -> torch.Tensor:
+def leave_one_out(rewards_PKT: torch.Tensor, loss_mask_PKT: torch.Tensor) -> torch.Tensor:
     """Advantages: each R_t less the mean of the other samples' of its problem and turn (RLOO, Ahmadian et al. 2024).
 
-    counts_PKT is 1 where an attempt was sampled from the policy, 0 where it was given (an offline first attempt) or has
-    no
-    verdict: those get no advantage, and stand in nobody's baseline. A sample with no other beside it gets none either.
+    loss_mask_PKT is 1 where an attempt was sampled from the policy. It is 0 where the attempt was given (an offline
+    first attempt) or has no verdict: such attempts get no advantage, and stand in nobody's baseline. A sample with no
+    other beside it gets no advantage either.
     """
-    counted_PKT = rewards_PKT * counts_PKT
-    others_PKT = counts_PKT.sum(1, keepdim=True) - counts_PKT
+    counted_PKT = rewards_PKT * loss_mask_PKT
+    others_PKT = loss_mask_PKT.sum(1, keepdim=True) - loss_mask_PKT
     mean_PKT = (counted_PKT.sum(1, keepdim=True) - counted_PKT) / others_PKT.clamp(min=1)
-    return (rewards_PKT - mean_PKT) * counts_PKT * (others_PKT > 0)
+    return (rewards_PKT - mean_PKT) * loss_mask_PKT * (others_PKT > 0)
 
 
 def dialogue_loss(

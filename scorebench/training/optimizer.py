@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from scorebench.training.sharding import as_held, shared_out
+from scorebench.training.fsdp import as_held, shared_out
 
 
 def adam(policy: Any, learning_rate: float) -> torch.optim.Optimizer:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from scorebench import ranks
-from scorebench.dialogue import Job, Player
-from scorebench.types import Episode, Problem, Reply
+from scorebench.api import distributed
+from scorebench.api.types import Episode, Problem, Reply
+from scorebench.dialogue.player import EpisodeRequest, Player
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,14 @@ class Rollout:
     """P problems x K dialogues of T turns.
 
     episodes: P x K of them, problem by problem.
-    correct_PKT: 1 where an attempt passed. counts_PKT: 1 where an attempt was sampled here and its change from the one
-        before is known; an error of the harness is no wrong answer, so it is neither rewarded nor in a baseline.
+    correct_PKT: 1 where an attempt passed.
+    loss_mask_PKT: 1 where an attempt was sampled here and its change from the one before is known; an error of the
+        harness is no wrong answer, so it is neither rewarded nor in a baseline.
     """
 
     episodes: Sequence[Episode]
     correct_PKT: torch.Tensor
-    counts_PKT: torch.Tensor
+    loss_mask_PKT: torch.Tensor
 
 
 async def collect(
@@ -36,10 +37,10 @@ async def collect(
     """
     count = len(problems) * samples
     given = firsts or [None] * count
-    jobs = [Job(problems[i // samples], i % samples, given[i]) for i in range(count)]
-    own = [job for i, job in enumerate(jobs) if i // samples % ranks.count() == ranks.own()]
+    jobs = [EpisodeRequest(problems[i // samples], i % samples, given[i]) for i in range(count)]
+    own = [job for i, job in enumerate(jobs) if i // samples % distributed.count() == distributed.own()]
     played = [episode async for episode in player.episodes(own, at_once=count)]
-    episodes = {(e.problem_id, e.sample): e for part in ranks.everyones(played) for e in part}
+    episodes = {(e.problem_id, e.sample): e for part in distributed.everyones(played) for e in part}
     return as_rollout([episodes[job.problem.id, job.sample] for job in jobs], samples)
 
 
@@ -51,8 +52,8 @@ def joined(longer: Rollout, shorter: Rollout) -> Rollout:
     ]
     missing = (0, longer.correct_PKT.shape[2] - shorter.correct_PKT.shape[2])
     correct_PKT = torch.cat([longer.correct_PKT, torch.nn.functional.pad(shorter.correct_PKT, missing)], dim=1)
-    counts_PKT = torch.cat([longer.counts_PKT, torch.nn.functional.pad(shorter.counts_PKT, missing)], dim=1)
-    return Rollout(episodes, correct_PKT, counts_PKT)
+    loss_mask_PKT = torch.cat([longer.loss_mask_PKT, torch.nn.functional.pad(shorter.loss_mask_PKT, missing)], dim=1)
+    return Rollout(episodes, correct_PKT, loss_mask_PKT)
 
 
 async def first_attempts(player: Player, problems: Sequence[Problem], samples: int) -> list[list[Reply]]:

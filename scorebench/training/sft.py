@@ -11,18 +11,20 @@ from typing import Annotated, Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from scorebench import ranks
-from scorebench.dialogue import seed_of
-from scorebench.errors import UserError
-from scorebench.progress import progress
+from scorebench.api import distributed
+from scorebench.api.errors import UserError
+from scorebench.api.progress import progress
+from scorebench.api.protocols import Task
+from scorebench.dialogue.player import seed_of
 from scorebench.training.checkpoint import StageState
+from scorebench.training.fsdp import shared_out
 from scorebench.training.optimizer import adam, backward, parameters
-from scorebench.training.sharding import shared_out
-from scorebench.training.traces import Example
+from scorebench.training.presets import preset
+from scorebench.training.trajectories import Example
 from scorebench.training.weights import recomputed
 
 
-class Imitation(BaseModel):
+class SFTConfig(BaseModel):
     """How examples are collected and imitated.
 
     dialogues: how many are sampled from the policy, over all rounds; samples: how many of them on one problem in a
@@ -46,7 +48,21 @@ class Imitation(BaseModel):
     token_budget: Annotated[int, Field(ge=1)] = 8192
 
 
-def fine_tune(policy: Any, examples: Sequence[Example], config: Imitation, folder: Path, seed: int, title: str) -> None:
+def sft_config(task: Task, embedded: bool, rounds: int, plus: bool) -> SFTConfig:
+    """SCoRe's number of dialogues and of gradient steps. The paper gives neither learning rate nor batch."""
+    numbers = preset(task, embedded)
+    return SFTConfig(
+        rounds=rounds,
+        dialogues=numbers.dialogues,
+        steps=numbers.steps,
+        batch=numbers.sft_batch,
+        learning_rate=numbers.sft_learning_rate,
+        plus=plus,
+        max_tokens=numbers.max_tokens,
+    )
+
+
+def fine_tune(policy: Any, examples: Sequence[Example], config: SFTConfig, folder: Path, seed: int, title: str) -> None:
     """Takes the steps of one round, and leaves the policy with the weights of the last.
 
     The loss is the mean of -log p over the tokens of the second attempts of a batch. Examples come in an order made of
@@ -84,21 +100,21 @@ def _batch(count: int, size: int, step: int, seed: int) -> list[int]:
 def _step(policy: Any, optimizer: torch.optim.Optimizer, rows: Sequence[Example], budget: int) -> tuple[float, int]:
     """One gradient step, `budget` tokens in memory at a time; the mean loss and how many tokens it is of."""
     total = sum(len(row.token_ids) for row in rows)
-    own = sorted(rows, key=_length, reverse=True)[ranks.own() :: ranks.count()]
+    own = sorted(rows, key=_length, reverse=True)[distributed.own() :: distributed.count()]
     optimizer.zero_grad(set_to_none=True)
     loss = torch.zeros((), dtype=torch.float64)
     with shared_out(policy):
-        for group, weight in ranks.in_step(_groups(own, budget), filler=list(rows[:1])):
+        for group, weight in distributed.in_step(_groups(own, budget), filler=list(rows[:1])):
             ids_BL, target_BL = _padded(group, policy.device)
             with recomputed(policy):
                 logits_BLV = policy(input_ids=ids_BL, use_cache=False).logits[:, :-1].float()
             targets = target_BL.flatten()
             part = torch.nn.functional.cross_entropy(logits_BLV.flatten(0, 1), targets, reduction="sum") / total
-            backward(part * (weight * ranks.count()), optimizer)  # the mean over the processes will be taken
+            backward(part * (weight * distributed.count()), optimizer)  # the mean over the processes will be taken
             loss += weight * part.item()
         torch.nn.utils.clip_grad_norm_(parameters(optimizer), 1.0)
         optimizer.step()
-    return ranks.total(loss).item(), total
+    return distributed.total(loss).item(), total
 
 
 def _length(row: Example) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scorebench.settings import changed
+from scorebench.api.config import changed
 
 
 class Lora(BaseModel):

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from scorebench import ranks
-from scorebench.errors import UserError
+from scorebench.api import distributed
+from scorebench.api.errors import UserError
+from scorebench.api.types import Episode
+from scorebench.training.fsdp import number, shared_out
 from scorebench.training.logprobs import token_stats
 from scorebench.training.objective import Stage, dialogue_loss, leave_one_out, turn_rewards
 from scorebench.training.optimizer import backward, parameters
 from scorebench.training.rollout import Rollout, as_sequences
-from scorebench.training.sharding import number, shared_out
 from scorebench.training.weights import recomputed
-from scorebench.types import Episode
 
 _CLIP = 1.0  # of the gradient's norm; the paper gives none
 # How far log-probabilities may be from those of sampling, in nats, as the mean over tokens of a step: rounding of half
@@ -63,14 +63,14 @@ def update(
     """
     count, turns = len(rollout.episodes), stage.turns
     device = policy.device
-    advantage_PKT = leave_one_out(turn_rewards(rollout.correct_PKT, stage), rollout.counts_PKT)
+    advantage_PKT = leave_one_out(turn_rewards(rollout.correct_PKT, stage), rollout.loss_mask_PKT)
     advantage_BT = advantage_PKT.view(count, turns).to(device)
-    kl_weight_BT = (torch.tensor(stage.kl) * rollout.counts_PKT).view(count, turns).to(device)
+    kl_weight_BT = (torch.tensor(stage.kl) * rollout.loss_mask_PKT).view(count, turns).to(device)
     baseline_T = torch.tensor(kl_baseline_T, device=device)
     sums = _Sums(turns, device)
     optimizer.zero_grad(set_to_none=True)
     with shared_out(policy):
-        for rows, weight in ranks.in_step(list(micro_batches(rollout.episodes, budget)), filler=[0]):
+        for rows, weight in distributed.in_step(list(micro_batches(rollout.episodes, budget)), filler=[0]):
             episodes = [rollout.episodes[i] for i in rows]
             sequences = as_sequences(episodes, device)
             sampled_BL = sequences.turn_BL > 0
@@ -81,7 +81,9 @@ def update(
             loss, kl_BT = dialogue_loss(
                 stats.logp_N, stats.kl_N, dialogue_N, turn_N, advantage_BT[rows], kl_weight_BT[rows], baseline_T
             )
-            backward(loss * (weight * ranks.count()) / count, optimizer)  # the mean over the processes will be taken
+            backward(
+                loss * (weight * distributed.count()) / count, optimizer
+            )  # the mean over the processes will be taken
             if weight:
                 sums.add(loss, kl_BT, turn_N, stats.entropy_N, _gaps(stats.logp_N, episodes))
         loss, gap, worst_gap = sums.over_processes()
@@ -125,8 +127,8 @@ class _Sums:
 
     def over_processes(self) -> tuple[float, float, float]:
         """Adds up what is by turn, in place; the whole loss, the sum of the gaps and the worst of them."""
-        ranks.total(self.by_turn_3T)
-        losses, gaps, worst = zip(*ranks.everyones((self.loss, self.gap, self.worst_gap)), strict=True)
+        distributed.total(self.by_turn_3T)
+        losses, gaps, worst = zip(*distributed.everyones((self.loss, self.gap, self.worst_gap)), strict=True)
         return sum(losses), sum(gaps), max(worst)
 
 
@@ -137,7 +139,7 @@ def micro_batches(episodes: Sequence[Episode], budget: int) -> Iterator[list[int
     """
     lengths = [_length(episode) for episode in episodes]
     group: list[int] = []
-    for i in sorted(range(len(episodes)), key=lambda i: -lengths[i])[ranks.own() :: ranks.count()]:
+    for i in sorted(range(len(episodes)), key=lambda i: -lengths[i])[distributed.own() :: distributed.count()]:
         if group and lengths[group[0]] * (len(group) + 1) > budget:
             yield group
             group = []

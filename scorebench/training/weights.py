@@ -14,9 +14,9 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from scorebench import ranks
-from scorebench.errors import UserError
-from scorebench.training.sharding import as_held, gather, share_out, shared_out
+from scorebench.api import distributed
+from scorebench.api.errors import UserError
+from scorebench.training.fsdp import as_held, gather, share_out, shared_out
 from scorebench.training.tuning import Lora, Tuning
 
 _TRAINED = "policy"  # peft's name for the adapter that is trained
@@ -120,7 +120,7 @@ def frozen_copy(policy: Any) -> Any:
 
 
 def _copy(policy: Any) -> Any:
-    if ranks.count() == 1:
+    if distributed.count() == 1:
         return copy.deepcopy(policy)
     with torch.device(policy.device):  # torch copies no model that is shared out
         made = AutoModelForCausalLM.from_config(policy.config, dtype=policy.dtype).eval()

@@ -15,14 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorebench import embedded
-from scorebench.contracts import Source, Split
-from scorebench.embedded import documents, examine, programs, solutions
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Source, Split
+from scorebench.dialogue.player import graders
+from scorebench.embedded import programs
 from scorebench.embedded.equations import LARGEST, LEVELS, MODULUS, Equation
-from scorebench.embedded.pretrain import SLIPS, encode, inherit, new_model
-from scorebench.embedded.tokenizer import build_tokenizer
-from scorebench.embedded.worlds import CODE, MATH
-from scorebench.errors import UserError
-from scorebench.runner import graders
+from scorebench.pretraining import documents, examine, solutions
+from scorebench.pretraining.pretrain import SLIPS, encode, inherit, new_model
+from scorebench.pretraining.tokenizer import build_tokenizer
+from scorebench.pretraining.worlds import CODE, MATH
 from scorebench.tasks import humaneval, mbpp, mbpp_r
 
 TASKS = {"mbpp": mbpp.task, "humaneval": humaneval.task, "mbpp-r": mbpp_r.task}

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorebench import embedded
-from scorebench.embedded import documents, equations, examine, solutions, worlds
-from scorebench.embedded.pretrain import SCHOOL, SLIPS, batches, encode
-from scorebench.embedded.tokenizer import PAD, build_tokenizer
-from scorebench.embedded.worlds import MATH
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.embedded import equations
+from scorebench.pretraining import documents, examine, solutions, worlds
+from scorebench.pretraining.pretrain import SCHOOL, SLIPS, batches, encode
+from scorebench.pretraining.tokenizer import PAD, build_tokenizer
+from scorebench.pretraining.worlds import MATH
 from scorebench.tasks import math
 
 SPLITS = tuple(equations.SIZES)

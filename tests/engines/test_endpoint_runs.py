@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.test_run import rows, scorebench
 from tests.failing_endpoint import Action, Call, FailingEndpoint, answers, cuts, hangs, refuses, resets, sends
-from tests.test_cli import rows, scorebench
 
 PROBLEMS = 500  # as many as the task demands of a folder
 OPENAI = ("run", "--task", "math", "--data", "data", "--model", "openai:m", "--batch-size", "16")

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 import torch
 
+from scorebench.api.types import Message, Reply, Sampling
 from scorebench.engines.hf import HFEngine
-from scorebench.types import Message, Reply, Sampling
 from tests import tiny
 
 GREEDY = Sampling(max_tokens=24)

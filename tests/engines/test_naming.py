@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from scorebench.engines.loading import ModelSpec
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import ModelSpec
 from scorebench.engines.naming import engine_options
-from scorebench.errors import UserError
-from scorebench.settings import Settings, settings_from
+from scorebench.evaluation.settings import Settings, settings_from
 
 WHAT = {"method": "base", "task": "math"}
 

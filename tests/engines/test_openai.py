@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from scorebench.dialogue import Job, Player
+from scorebench.api.errors import EngineError, UserError
+from scorebench.api.protocols import ModelSpec
+from scorebench.api.types import Episode, Message, Problem, Reply, Sampling
+from scorebench.dialogue.player import EpisodeRequest, Player
 from scorebench.engines.endpoint import Options, address_and_key, asked_wait, place
-from scorebench.engines.loading import ModelSpec
 from scorebench.engines.openai import OpenAIEngine, open_engine
-from scorebench.errors import EngineError, UserError
 from scorebench.methods.base import Base
-from scorebench.types import Episode, Message, Problem, Reply, Sampling
 from tests.failing_endpoint import (
     Action,
     Call,
@@ -67,7 +67,7 @@ def ask(made: OpenAIEngine, sampling: Sampling = GREEDY, seed: int = 1) -> Reply
 
 def play(made: OpenAIEngine, count: int) -> list[Episode]:
     """Dialogues of two turns on so many problems of the toy task."""
-    jobs = [Job(Problem(str(i), f"say {i}", "ascii"), 0) for i in range(count)]
+    jobs = [EpisodeRequest(Problem(str(i), f"say {i}", "ascii"), 0) for i in range(count)]
     player = Player(Base(), Toy(), made, GREEDY, 2, 7, ThreadPoolExecutor(2))
 
     async def all_of_them() -> list[Episode]:

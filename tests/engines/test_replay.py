@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from scorebench.dialogue import NO_REPLY, Job, Player
-from scorebench.engines.loading import ModelSpec
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import ModelSpec
+from scorebench.api.types import Episode, Problem, Reply, Sampling
+from scorebench.dialogue.player import NO_REPLY, EpisodeRequest, Player
 from scorebench.engines.replay import open_engine
-from scorebench.errors import UserError
 from scorebench.methods.base import Base
 from scorebench.methods.self_refine import SelfRefine
-from scorebench.store import as_row
-from scorebench.types import Episode, Problem, Reply, Sampling
-from tests.test_cli import rows, scorebench
-from tests.test_dialogue import Parrot
+from scorebench.storage.runs import as_row
+from tests.cli.test_run import rows, scorebench
+from tests.dialogue.test_player import Parrot
 from tests.toy import Toy
 
 PROBLEMS = [Problem(f"p{i}", "say the same", "ascii") for i in range(30)]  # the prompts do not tell them apart
@@ -27,7 +27,7 @@ PROBLEMS = [Problem(f"p{i}", "say the same", "ascii") for i in range(30)]  # the
 
 def play(engine: Any, method: Any = None, samples: int = 2, given: Reply | None = None) -> list[Episode]:
     player = Player(method or Base(), Toy(), engine, Sampling(), 2, 7, ThreadPoolExecutor(2))
-    jobs = [Job(problem, sample, given) for problem in PROBLEMS for sample in range(samples)]
+    jobs = [EpisodeRequest(problem, sample, given) for problem in PROBLEMS for sample in range(samples)]
 
     async def all_of_them() -> list[Episode]:
         return [episode async for episode in player.episodes(jobs, 16)]

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.types import Attempt, Episode, Message, Reply, Verdict
 from scorebench.report.page import LONGEST, page
-from scorebench.store import open_run
-from scorebench.types import Attempt, Episode, Message, Reply, Verdict
+from scorebench.storage.runs import open_run
 
 HOSTILE = "</pre></details><script>alert(1)</script><img src=x onerror=alert(2)>\"' &lt;"
 

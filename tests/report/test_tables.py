@@ -103,10 +103,10 @@ def test_faulty_and_unfinished_runs_are_marked_and_explained() -> None:
 
 
 def test_settings_that_differ_are_named() -> None:
-    runs = [made("score", config={"bonus": bonus}) for bonus in (10.0, 0.0)]
+    runs = [made("score", config={"alpha": bonus}) for bonus in (10.0, 0.0)]
     text = compare(runs, "md")
-    assert "score bonus=10.0" in text
-    assert "score bonus=0.0" in text
+    assert "score alpha=10.0" in text
+    assert "score alpha=0.0" in text
 
 
 def test_later_turns_have_their_own_table() -> None:

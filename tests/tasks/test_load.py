@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from scorebench.contracts import Source, Split, Task
-from scorebench.data import content_digest, load_table
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Source, Split, Task
+from scorebench.storage.datasets import content_digest, load_table
 from scorebench.tasks import humaneval, math, mbpp, mbpp_r
 from tests.hub import Hub, published, real_data, serve
 

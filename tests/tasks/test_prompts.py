@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from scorebench.contracts import Task
+from scorebench.api.protocols import Task
+from scorebench.api.types import Problem
 from scorebench.tasks import humaneval, math, mbpp, mbpp_r
-from scorebench.types import Problem
 
 SHOT = {"text": "Add two numbers.", "tests": ("assert add(1, 2) == 3",), "gold": "def add(a, b):\n    return a + b"}
 MBPP_PROBLEM = Problem(

@@ -8,11 +8,11 @@ from types import ModuleType
 
 import pytest
 
-from scorebench.contracts import Source
-from scorebench.data import read_rows
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Source
+from scorebench.api.types import Problem, Verdict
+from scorebench.storage.datasets import read_rows
 from scorebench.tasks import humaneval, math, mbpp, mbpp_r
-from scorebench.types import Problem, Verdict
 from tests.hub import real_data
 
 ADD = Problem("MBPP/11", "Add.", {"tests": ("assert add(1, 2) == 3",), "setup": "import re", "gold": "", "shots": ()})
@@ -30,7 +30,7 @@ def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
         calls.append((program, tests, setup, entry_point))
         return Verdict("error" if "BROKEN" in program else "pass" if "RIGHT" in program else "fail")
 
-    module = ModuleType("scorebench.grading.code")
+    module = ModuleType("scorebench.grading.code.grader")
     vars(module).update(grade=grade, outputs_key=lambda *shown: None)
     vars(module).update(program_of=lambda reply: reply.replace("```python\n", "").replace("```", ""))
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -135,8 +135,8 @@ def test_freezing_names_a_bad_row_and_writes_nothing(graded: list, tmp_path: Pat
 
 
 def test_gold_passes_and_an_empty_reply_fails() -> None:
-    pytest.importorskip("scorebench.grading.math")
-    pytest.importorskip("scorebench.grading.code")
+    pytest.importorskip("scorebench.grading.math.grader")
+    pytest.importorskip("scorebench.grading.code.grader")
     data = Source("folder", real_data())
     for task in (math.task, mbpp.task, humaneval.task, mbpp_r.task):
         for problem in task.load("test", data).problems[:3]:
@@ -145,7 +145,7 @@ def test_gold_passes_and_an_empty_reply_fails() -> None:
 
 
 def test_the_given_programs_of_a_repair_set_fail() -> None:
-    pytest.importorskip("scorebench.grading.code")
+    pytest.importorskip("scorebench.grading.code.grader")
     for problem in mbpp_r.task.load("test", Source("folder", real_data())).problems[:5]:
         assert problem.given is not None
         assert mbpp_r.task.grade(problem, problem.given).outcome == "fail"
@@ -170,7 +170,7 @@ def test_programs_that_agree_on_the_docstring_s_examples_are_one_vote() -> None:
 
 
 def test_the_last_stated_answer_is_the_vote() -> None:
-    pytest.importorskip("scorebench.grading.math")
+    pytest.importorskip("scorebench.grading.math.grader")
     problem = Problem("p", "?", "5")
     key = math.task.vote_key(problem, r"My \boxed{6} was wrong, it is \boxed{5}")
     assert key == math.task.vote_key(problem, "Final Answer: The final answer is $5.0$. I hope it is correct.")

@@ -15,20 +15,20 @@ from unittest.mock import patch
 
 import torch
 
-from scorebench import ranks
+from scorebench.api import distributed
 from scorebench.methods.score import ScoreConfig, score, three_turns
 from scorebench.methods.star import star
 from scorebench.training import checkpoint
-from scorebench.training.lesson import Lesson
+from scorebench.training.context import LocalTrainingContext
+from scorebench.training.fsdp import shared_out, whole
 from scorebench.training.optimizer import adam, parameters
 from scorebench.training.rollout import Rollout
-from scorebench.training.sft import Imitation
-from scorebench.training.sharding import shared_out, whole
+from scorebench.training.sft import SFTConfig
 from scorebench.training.tuning import Lora, Tuning
 from scorebench.training.update import update
 from scorebench.training.weights import prepare, trained_weights
 from tests import tiny
-from tests.training.test_score import CONFIG, STAGE2, lesson, rollout
+from tests.training.test_score import CONFIG, STAGE2, context, rollout
 
 MODELS: dict[str, tuple[Any, Tuning]] = {
     "full": (tiny.model, Tuning(gradient_checkpointing=True)),
@@ -39,10 +39,10 @@ MODELS: dict[str, tuple[Any, Tuning]] = {
 }
 
 
-def taught(folder: Path, kind: str = "full") -> Lesson:
+def taught(folder: Path, kind: str = "full") -> LocalTrainingContext:
     make, tuning = MODELS[kind]
     policy, reference = prepare(make(), tuning, seed=0)
-    return dataclasses.replace(lesson(folder), policy=policy, reference=reference)
+    return dataclasses.replace(context(folder), policy=policy, reference=reference)
 
 
 def short(config: ScoreConfig, steps: int) -> ScoreConfig:
@@ -73,7 +73,7 @@ def _gradient(kind: str, played: Rollout) -> dict[str, Any]:
         "stats": dataclasses.asdict(stats),
         "gradient": whole([parameter.grad for parameter in parameters(optimizer)]),
         "parts": _parts(policy),
-        "processes": torch.distributed.get_world_size() if ranks.count() > 1 else 1,
+        "processes": torch.distributed.get_world_size() if distributed.count() > 1 else 1,
     }
 
 
@@ -81,12 +81,12 @@ def _parts(policy: Any) -> list[tuple[str, int, int]]:
     """Of every weight: its type, its placement, how many numbers of it are here, and how many there are."""
     with shared_out(policy):
         return [
-            (type(p).__name__, p.to_local().numel() if ranks.count() > 1 else p.numel(), p.numel())
+            (type(p).__name__, p.to_local().numel() if distributed.count() > 1 else p.numel(), p.numel())
             for p in policy.parameters()
         ]
 
 
-IMITATION = Imitation(rounds=2, dialogues=64, samples=4, steps=4, batch=7, learning_rate=1e-3, max_tokens=6)
+IMITATION = SFTConfig(rounds=2, dialogues=64, samples=4, steps=4, batch=7, learning_rate=1e-3, max_tokens=6)
 # In which the base model plays, a copy of the policy is what it is held to, and dialogues are written down.
 TRAININGS: dict[str, tuple[str, Any, Any]] = {
     f"{name}, {kind}": (kind, method, config)
@@ -103,11 +103,11 @@ def trainings(folder: Path) -> dict[str, Any]:
     """What is logged of whole trainings, and the weights that come out."""
     shown = {}
     for name, (kind, method, config) in TRAININGS.items():
-        pupil = taught(folder / f"{name}, {ranks.count()}", kind)
+        pupil = taught(folder / f"{name}, {distributed.count()}", kind)
         method.train(pupil, config)
         with shared_out(pupil.policy):
             weights = whole(trained_weights(pupil.policy))
-        shown[name] = {"weights": weights, "logs": logs(pupil.folder) if ranks.is_first() else []}
+        shown[name] = {"weights": weights, "logs": logs(pupil.folder) if distributed.is_first() else []}
     return shown
 
 
@@ -140,7 +140,7 @@ def resave(folder: Path) -> None:
         state.save()
 
 
-def _stage(folder: Path, kind: str) -> tuple[checkpoint.StageState, Lesson]:
+def _stage(folder: Path, kind: str) -> tuple[checkpoint.StageState, LocalTrainingContext]:
     pupil = taught(folder, kind)
     return checkpoint.StageState(folder / kind, pupil.policy, adam(pupil.policy, 1e-2), kl_T=[]), pupil
 
@@ -153,7 +153,7 @@ def dying(folder: Path) -> None:
         advance(self, *args)
         if self.folder.name == "stage2":
             if self.step == 2:
-                ranks.together()
+                distributed.together()
                 os._exit(9)
             self.save()
 
@@ -162,11 +162,11 @@ def dying(folder: Path) -> None:
 
 
 def main(folder: Path, *scenarios: str) -> None:
-    with ranks.joined("cpu"):
+    with distributed.joined("cpu"):
         for what in scenarios:
             shown = globals()[what](folder)
-            if shown and ranks.is_first():
-                torch.save(shown, folder / f"{what}-{ranks.count()}.pt")
+            if shown and distributed.is_first():
+                torch.save(shown, folder / f"{what}-{distributed.count()}.pt")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import torch
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM
 
-from scorebench.errors import UserError
-from scorebench.training.export import save_plain
+from scorebench.api.errors import UserError
+from scorebench.engines.export import save_plain
 from scorebench.training.update import update
 from tests import tiny
 from tests.training.test_score import STAGE2, rollout

@@ -16,11 +16,11 @@ C = torch.tensor([0.3, 0.7], dtype=torch.float64)  # any number will do as KL ba
 
 STAGES = {
     "stage 1": Stage(reward=(0, 1), kl=(0.5, 0.01), steps=1, learning_rate=1),
-    "stage 2": Stage(reward=(1, 1), kl=(0.1, 0.01), bonus=10, steps=1, learning_rate=1),
+    "stage 2": Stage(reward=(1, 1), kl=(0.1, 0.01), alpha=10, steps=1, learning_rate=1),
     "no shaping": Stage(reward=(1, 1), kl=(0.1, 0.1), steps=1, learning_rate=1),
     "single turn": Stage(reward=(1,), kl=(0.1,), steps=1, learning_rate=1),
     "stage 1(b) of three": Stage(reward=(0, 0, 1), kl=(0.5, 0.5, 0.01), steps=1, learning_rate=1),
-    "stage 2 of three": Stage(reward=(1, 1, 1), kl=(0.1, 0.2, 0.3), bonus=3, steps=1, learning_rate=1),
+    "stage 2 of three": Stage(reward=(1, 1, 1), kl=(0.1, 0.2, 0.3), alpha=3, steps=1, learning_rate=1),
 }
 
 

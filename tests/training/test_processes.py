@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.evaluation.session import Session
+from scorebench.evaluation.settings import Settings
 from scorebench.methods.score import score
-from scorebench.session import Session
-from scorebench.settings import Settings
 from tests.training import on_two
 from tests.training.test_score import CONFIG
 

@@ -13,28 +13,28 @@ from typing import Any
 import pytest
 import torch
 
-from scorebench.dialogue import Player
+from scorebench.api.types import Sampling
+from scorebench.dialogue.player import Player
 from scorebench.engines.hf import HFEngine
 from scorebench.methods.base import Base
 from scorebench.methods.score import ScoreConfig, score
 from scorebench.training import checkpoint
-from scorebench.training.lesson import Lesson
+from scorebench.training.context import LocalTrainingContext
 from scorebench.training.logprobs import token_stats
 from scorebench.training.objective import Stage
 from scorebench.training.rollout import Rollout, as_sequences, collect, first_attempts
 from scorebench.training.update import micro_batches, update
-from scorebench.types import Sampling
 from tests import tiny
 from tests.toy import Toy
 
 STAGE1 = Stage(reward=(0, 1), kl=(0.1, 0.01), steps=12, learning_rate=1e-2)
-STAGE2 = Stage(reward=(1, 1), kl=(0.01, 0.01), bonus=10, steps=12, learning_rate=1e-2)
+STAGE2 = Stage(reward=(1, 1), kl=(0.01, 0.01), alpha=10, steps=12, learning_rate=1e-2)
 CONFIG = ScoreConfig(stages={"stage1": STAGE1, "stage2": STAGE2}, problems=4, samples=4, max_tokens=6)
 
 
-def lesson(folder: Path, seed: int = 0) -> Lesson:
+def context(folder: Path, seed: int = 0) -> LocalTrainingContext:
     policy = tiny.model()
-    return Lesson(
+    return LocalTrainingContext(
         policy=policy,
         reference=copy.deepcopy(policy).requires_grad_(False),
         tokenizer=tiny.tokenizer(),
@@ -59,7 +59,7 @@ def steps(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_training_raises_the_reward_and_trains_on_what_was_sampled(tmp_path: Path) -> None:
-    whole = lesson(tmp_path)
+    whole = context(tmp_path)
     before = rollout(whole.policy, problems=32).correct_PKT.mean((0, 1))
     score.train(whole, CONFIG)
     after = rollout(whole.policy, problems=32).correct_PKT.mean((0, 1))
@@ -75,7 +75,7 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(
 ) -> None:
     monkeypatch.setattr(checkpoint, "_SHORTEST", 0.0)
     monkeypatch.setattr(checkpoint, "_REST", 3)  # saves at some steps, not at all
-    undisturbed, killed, again = (lesson(tmp_path / name) for name in ("whole", "cut", "cut"))
+    undisturbed, killed, again = (context(tmp_path / name) for name in ("whole", "cut", "cut"))
     score.train(undisturbed, CONFIG)
     advance, count = checkpoint.StageState.advance, 0
 
@@ -155,5 +155,5 @@ def test_offline_first_attempts_move_nothing(tmp_path: Path) -> None:
 
 def test_a_share_of_offline_first_attempts_trains(tmp_path: Path) -> None:
     short = {"only": STAGE2.model_copy(update={"steps": 3})}
-    score.train(lesson(tmp_path), CONFIG.model_copy(update={"offline": 0.5, "stages": short}))
+    score.train(context(tmp_path), CONFIG.model_copy(update={"offline": 0.5, "stages": short}))
     assert len(steps(tmp_path / "only")) == 3

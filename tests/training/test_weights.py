@@ -11,22 +11,22 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from scorebench.engines.loading import ModelSpec
-from scorebench.errors import UserError
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import ModelSpec
+from scorebench.evaluation.session import Session
+from scorebench.evaluation.settings import Settings
 from scorebench.methods.score import score, three_turns
-from scorebench.session import Session
-from scorebench.settings import Settings
-from scorebench.trainer import train, training_of
 from scorebench.training.logprobs import token_stats
 from scorebench.training.objective import Stage
 from scorebench.training.optimizer import MasterAdam, adam, parameters
 from scorebench.training.rollout import as_sequences
+from scorebench.training.trainer import train, training_of
 from scorebench.training.tuning import Lora, Tuning, tuning_from
 from scorebench.training.update import UpdateStats, update
 from scorebench.training.weights import frozen_copy, prepare, trained_weights
 from tests import tiny
 from tests.toy import Toy
-from tests.training.test_score import CONFIG, STAGE2, lesson, rollout
+from tests.training.test_score import CONFIG, STAGE2, context, rollout
 
 LORA = Tuning(lora=Lora(rank=4))
 PLAYED = {turns: rollout(tiny.model(), turns=turns) for turns in (2, 3)}
@@ -106,11 +106,11 @@ def test_what_is_left_is_an_ordinary_model_with_the_weights_of_the_last_step(
     tmp_path: Path, make: Any, tuning: Tuning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, policies = spec(tmp_path, make()), []
-    monkeypatch.setattr(type(score), "train", lambda self, lesson, config: policies.append(trained(lesson)))
+    monkeypatch.setattr(type(score), "train", lambda self, context, config: policies.append(trained(context)))
 
-    def trained(lesson: Any) -> Any:
-        stepped(lesson.policy, lesson.reference, steps=3)
-        return lesson.policy
+    def trained(context: Any) -> Any:
+        stepped(context.policy, context.reference, steps=3)
+        return context.policy
 
     training = training_of(tmp_path, score, SHORT, Toy(), "embedded", opened, 0, tuning)
     train(training, score, SHORT, Toy(), (), opened, 0, tuning)
@@ -126,7 +126,7 @@ def test_a_whole_training_with_an_adapter_is_taken_up_to_the_same_weights(tmp_pa
 
     def taught(name: str) -> Any:
         policy, reference = prepare(tiny.model(), LORA, seed=0)
-        return dataclasses.replace(lesson(tmp_path / name), policy=policy, reference=reference)
+        return dataclasses.replace(context(tmp_path / name), policy=policy, reference=reference)
 
     whole, cut, again = taught("whole"), taught("cut"), taught("cut")
     method.train(whole, config)
@@ -225,8 +225,8 @@ def test_what_a_step_keeps_does_not_grow_with_the_vocabulary(dtype: torch.dtype)
 
 def test_tuning_is_part_of_what_a_training_is_and_its_default_is_not_told(tmp_path: Path) -> None:
     opened = spec(tmp_path, tiny.model())
-    tuning, own = tuning_from(["lora.rank=8", "stage2.bonus=5", "gradient_checkpointing=true"])
-    assert (tuning.lora.rank, tuning.gradient_checkpointing, own) == (8, True, ["stage2.bonus=5"])
+    tuning, own = tuning_from(["lora.rank=8", "stage2.alpha=5", "gradient_checkpointing=true"])
+    assert (tuning.lora.rank, tuning.gradient_checkpointing, own) == (8, True, ["stage2.alpha=5"])
     assert tuning_from(["lora.targets=q_proj,v_proj"])[0].lora.targets == ("q_proj", "v_proj")
     with pytest.raises(UserError, match=r"there is no 'lora.r'; there are lora.rank"):
         tuning_from(["lora.r=8"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scorebench import embedded
-from scorebench.engines.loading import ModelSpec
+from scorebench.api.protocols import ModelSpec
 
 MATH = str(embedded.model_path("math"))
 

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.test_cli import command, rows
+from tests.cli.test_run import command, rows
 from tests.vllm.conftest import MATH
 
 RUN = ("run", "--method", "base", "--task", "math", "--data", "embedded", "--limit", "50", "--max-tokens", "96")

@@ -13,16 +13,16 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from scorebench.contracts import Engine, Source
-from scorebench.dialogue import Job, Player
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Engine, Source
+from scorebench.api.types import Episode, Message, Reply, Sampling
+from scorebench.dialogue.player import EpisodeRequest, Player
 from scorebench.engines.hf import HFEngine
 from scorebench.engines.loading import load_model, load_tokenizer
-from scorebench.errors import UserError
 from scorebench.methods.base import Base
 from scorebench.tasks.math import task
 from scorebench.training.logprobs import token_stats
 from scorebench.training.rollout import as_sequences
-from scorebench.types import Episode, Message, Reply, Sampling
 from tests import tiny
 from tests.toy import Toy
 from tests.vllm.conftest import spec
@@ -51,7 +51,7 @@ def dialogues(engine: Engine, sampling: Sampling, count: int, made_of: Any = tas
 
     async def play() -> list[Episode]:
         player = Player(Base(), made_of, engine, sampling, 2, 0, ThreadPoolExecutor(2))
-        jobs = [Job(problem, 0) for problem in problems]
+        jobs = [EpisodeRequest(problem, 0) for problem in problems]
         return [episode async for episode in player.episodes(jobs, at_once=64)]
 
     problems = made_of.load("test", Source("embedded")).problems[:count]

@@ -1,0 +1,1 @@
+"""What an author of a plug-in imports, and what all other folders share: types, protocols, registry, errors."""

@@ -1,0 +1,54 @@
+"""`scorebench data`, `tasks` and `methods`: what can be run, and how a repair set is made."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scorebench.api.errors import UserError
+from scorebench.cli.grade import source_of
+
+
+def make_data(
+    task: Annotated[str, typer.Argument(help="The task to make data for: mbpp-r.")],
+    source: Annotated[Path, typer.Option("--from", help="JSON Lines of programs, right and wrong.")],
+    origin: Annotated[str | None, typer.Option(help="The model that wrote them. Default: the file's name.")] = None,
+    data: Annotated[str, typer.Option(help="Folder with MBPP's file, or hub.")] = "hub",
+    out: Annotated[Path, typer.Option(help="File to write; a folder that holds it serves as --data.")] = Path(
+        "mbpp_r.jsonl"
+    ),
+) -> None:
+    """Freeze a model's wrong programs as a repair set."""
+    from scorebench.api import registry
+    from scorebench.storage.datasets import read_rows
+
+    found = registry.find("task", task)
+    if not hasattr(found, "freeze"):
+        raise UserError(f"The task {task} has no data to be made; mbpp-r has.")
+    origin = origin or source.name.partition(".")[0]
+    counts = found.freeze(read_rows(source, {}), origin, out, source_of(data))
+    print(f"{counts.wrong} wrong programs of {origin} in {out}; {counts.right} were right.")
+    if counts.errors:
+        raise UserError(f"{counts.errors} programs of {source} could not be graded and are left out: freeze again.")
+
+
+def tasks() -> None:
+    """The tasks that can be run."""
+    _print_registered("task")
+
+
+def methods() -> None:
+    """The methods that can be run."""
+    _print_registered("method")
+
+
+def _print_registered(kind: Any) -> None:
+    from scorebench.api import registry
+
+    for name in registry.names(kind):
+        found = registry.find(kind, name)
+        about = getattr(found, "about", None) or sys.modules[type(found).__module__].__doc__ or ""
+        print(f"{name:17} {about.strip().partition(chr(10))[0]}")

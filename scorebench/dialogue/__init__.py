@@ -1,0 +1,1 @@
+"""Plays dialogues between a method and a model."""

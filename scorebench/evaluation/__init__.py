@@ -1,0 +1,1 @@
+"""From settings to graded episodes on disk, and everything that grades without a model."""

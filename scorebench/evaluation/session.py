@@ -1,0 +1,301 @@
+"""One `scorebench run`: every method on every task, each training done once, each model opened once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from scorebench import embedded
+from scorebench.api import distributed, registry
+from scorebench.api.config import changed
+from scorebench.api.errors import UserError
+from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, RemoteOpener, Source, Task, Trained
+from scorebench.api.types import Episode, Sampling
+from scorebench.embedded.learning_rates import at_chosen_rates
+from scorebench.engines.loading import weights_digest
+from scorebench.engines.naming import engine_options
+from scorebench.evaluation.runner import evaluate, has_error, problems_identity
+from scorebench.evaluation.settings import Settings, write_settings
+from scorebench.storage.runs import Run, open_run, run_of
+from scorebench.training.trainer import Training, train, training_of
+from scorebench.training.tuning import tuning_from
+
+_MAX_TOKENS = 1024  # the paper does not state its own
+_MAX_TOKENS_EMBEDDED = 256
+
+
+def tell(line: str) -> None:
+    if distributed.is_first():
+        print(line, file=sys.stderr, flush=True)
+
+
+@dataclass
+class Session:
+    """The settings, and what is kept between runs: the engine that was opened last.
+
+    open: from the folder of runs and an identity to the run that the episodes are taken from and added to.
+    owed: how many dialogues of the runs so far have an error in them, and are to be played again.
+    """
+
+    settings: Settings
+    open: Callable[[Path, Mapping[str, Any]], Run] = open_run
+    owed: int = 0
+    _opened: tuple[Any, Engine] | None = field(default=None, repr=False)
+
+    @property
+    def source(self) -> Source:
+        """Embedded problems go with the embedded model, the hub's with a named one; --data overrides both."""
+        if self.settings.data and str(self.settings.data) != "embedded":
+            return Source("folder", self.settings.data)
+        return Source("hub" if self.settings.model and not self.settings.data else "embedded")
+
+    def run(self) -> list[tuple[dict[str, Any], list[Episode]]]:
+        """All runs asked for, in order: run.json's content and the episodes of each.
+
+        Under torchrun all processes do the trainings, and the first one alone plays the runs; the others have none.
+        """
+        names = self.settings
+        tasks: list[Task] = [registry.find("task", name) for name in names.task]
+        methods: list[Method] = [registry.find("method", name) for name in names.method]
+        if names.set and not any(trains(m) for m in methods):
+            raise UserError(f"--set changes how a method trains, but {', '.join(names.method)} does not train.")
+        self._check_engine(methods)
+        self._announce()
+        if distributed.count() > 1:
+            self._train_together([m for m in methods if trains(m)], tasks)
+            if not distributed.is_first():
+                return []
+        return [self.run_one(method, task) for task in tasks for method in methods]
+
+    def _train_together(self, methods: Sequence[Trained], tasks: Sequence[Task]) -> None:
+        if not methods:
+            raise UserError(
+                "torchrun is for training, and no method here trains; start it without, and evaluate on many GPUs "
+                "with --engine vllm or a served endpoint."
+            )
+        for task in tasks:
+            for method in methods:
+                self.trained(method, task)
+
+    def run_one(self, method: Method, task: Task) -> tuple[dict[str, Any], list[Episode]]:
+        s = self.settings
+        loaded = self._loaded(task)
+        training = self.trained(method, task) if trains(method) else None
+        spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
+        run = self.open(s.out / "runs", self._identity(method, task, loaded, training))
+        own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
+        write_settings(run.folder / "run.yaml", s.model_copy(update={**own, "samples": run.identity["samples"]}))
+        engine = self._engine(spec)
+        episodes = asyncio.run(
+            evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
+        )
+        meta = run.meta()
+        self._tell_end(meta, episodes)
+        return meta, episodes
+
+    def complete(self, method: Method, task: Task, find: Callable[[Path, Any], Run] = run_of) -> Run | None:
+        """The run that run_one would give, if nothing is left to do for it, errors included; nothing is done.
+
+        find: where it lies, if it is there; find_pool for a run that serves as a pool.
+        """
+        training = self._training(method, task)[0] if trains(method) else None
+        if training and not training.complete:
+            return None
+        loaded = self._loaded(task)
+        run = find(self.settings.out / "runs", self._identity(method, task, loaded, training))
+        samples = self.settings.samples
+        graded = [e for e in run.rows().values() if e.sample < samples and not has_error(e)]
+        return run if len(graded) == len(loaded.problems) * samples else None
+
+    def _loaded(self, task: Task) -> Loaded:
+        """The problems that are asked for, and where they are from."""
+        loaded = task.load(self.settings.split, self.source)
+        return replace(loaded, problems=loaded.problems[: self.settings.limit])
+
+    @property
+    def sampling(self) -> Sampling:
+        s = self.settings
+        return Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
+
+    @property
+    def max_tokens(self) -> int:
+        return self.settings.max_tokens or (_MAX_TOKENS if self.settings.model else _MAX_TOKENS_EMBEDDED)
+
+    def spec(self, task: Task) -> ModelSpec:
+        """The model before any training: the one named, else the embedded model of the task's world."""
+        s = self.settings
+        path = s.model or str(embedded.model_path(task.world))
+        return ModelSpec(
+            path=path,
+            label=s.model.rstrip("/").split("/")[-1] if s.model else f"embedded-{task.world}",
+            dtype=s.dtype,
+            device=s.device,
+            batch_size=0 if s.batch_size == "auto" else s.batch_size,
+            system_prompt=s.system_prompt,
+            options=engine_options(self._engine_name, self._opener, s.model_args),
+            engine=self._engine_name,
+        )
+
+    def train(self, before: Callable[[Training], None]) -> Training:
+        """The one training asked for, without an evaluation. before: as in `trained`."""
+        names = self.settings
+        if len(names.method) > 1 or len(names.task) > 1:
+            raise UserError("One method is trained on one task at a time; name one of each.")
+        task: Task = registry.find("task", names.task[0])
+        method: Method = registry.find("method", names.method[0])
+        if not trains(method):
+            raise UserError(f"{method.name} does not train; `scorebench run` evaluates it as it is.")
+        self._check_engine([method])
+        self._announce()
+        return self.trained(method, task, before)
+
+    def trained(
+        self, method: Trained, task: Task, before: Callable[[Training], None] = lambda training: None
+    ) -> Training:
+        """The method's training for this task, done now if it has not been. before: sees it first, and may object."""
+        training, do = self._training(method, task)
+        before(training)
+        if distributed.count() > 1 and self._engine_name != "hf":
+            raise UserError(
+                f"Under torchrun rollouts are played in process; take --engine hf, not {self._engine_name}."
+            )
+        if not training.complete:
+            self._opened = None  # the training needs its memory
+            self._threads()
+            do()
+        return training
+
+    def _training(self, method: Trained, task: Task) -> tuple[Training, Callable[[], None]]:
+        """The method's training for this task, done or not, and what does it."""
+        s = self.settings
+        school: Task = registry.find("task", task.trained_on)
+        config = method.preset(task, embedded=s.model is None)
+        if s.model is None:
+            config = at_chosen_rates(config, school.name, method.name)
+        tuning, assignments = tuning_from(s.set)
+        config = changed(config, assignments)
+        loaded = school.load("train", self.source)
+        spec = self.spec(task)
+        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)
+
+        def do() -> None:
+            tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
+            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
+
+        return training, do
+
+    def _identity(self, method: Method, task: Task, loaded: Loaded, training: Training | None) -> Mapping[str, Any]:
+        """What defines the run. The model is the one before training; the training says what became of it."""
+        s = self.settings
+        spec = self.spec(task)
+        return {
+            "task": {"name": task.name, "version": task.version},
+            "data": loaded.data,
+            "split": s.split,
+            "problems": problems_identity(task, loaded.problems),
+            "method": {"name": method.name, "config": training.identity["method"]["config"] if training else {}},
+            "model": self._model_identity(spec),
+            "training": _checkpoint(training) if training else None,
+            "engine": self._engine_name,
+            "sampling": asdict(self.sampling),
+            "system_prompt": spec.system_prompt,
+            "turns": s.turns,
+            "samples": s.samples,
+            "seed": s.seed,
+        }
+
+    def _model_identity(self, spec: ModelSpec) -> Mapping[str, Any]:
+        if is_remote(self._opener):
+            return self._opener.identify(spec)
+        return {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype}
+
+    @cached_property
+    def _engine_name(self) -> str:
+        if self.settings.engine != "auto":
+            return self.settings.engine
+        alone = distributed.count() == 1  # processes of torchrun play their own rollouts
+        return "vllm" if alone and "vllm" in registry.names("engine") and _vllm_and_gpu() else "hf"
+
+    @cached_property
+    def _opener(self) -> Opener:
+        return registry.find("engine", self._engine_name)
+
+    def _check_engine(self, methods: Sequence[Method]) -> None:
+        if not is_remote(self._opener):
+            return
+        if self.settings.model is None:
+            raise UserError(f"The {self._engine_name} engine has no model of its own; name one with --model.")
+        trained = [method.name for method in methods if trains(method)]
+        if trained:
+            raise UserError(
+                f"{', '.join(trained)} cannot train the model of the {self._engine_name} engine, whose weights are not "
+                "here; take base or self-refine, or another engine."
+            )
+
+    def _engine(self, spec: ModelSpec) -> Engine:
+        if self._opened is None or self._opened[0] != spec:
+            self._opened = None  # let go of the old model before the new one is loaded
+            self._threads()
+            self._opened = (spec, self._opener(spec))
+        return self._opened[1]
+
+    def _threads(self) -> None:
+        """The embedded model is so small that a second thread slows it down."""
+        if self.settings.model is None:
+            import torch
+
+            torch.set_num_threads(1)
+
+    def _announce(self) -> None:
+        if self.settings.model is None:
+            problems = "embedded problems" if self.source.kind == "embedded" else "problems from --data"
+            tell(
+                f"Embedded model, {problems}: a small world that shows the mechanism, no evidence about language "
+                "models. Name a real one with --model."
+            )
+
+    def _tell_end(self, meta: Mapping[str, Any], episodes: Sequence[Episode]) -> None:
+        """What the run cost, and what it still lacks."""
+        if meta["account"]:
+            tell(_priced(meta["account"]))
+        failed = [episode for episode in episodes if has_error(episode)]
+        if failed:
+            self.owed += len(failed)
+            detail = next(a.verdict.detail for a in failed[-1].attempts if a.verdict.outcome == "error")
+            tell(
+                f"{len(failed)} of {len(episodes)} dialogues ended in an error and count for nothing; the same command "
+                f"plays them again. The last error: {detail}"
+            )
+
+
+def _priced(account: Mapping[str, float]) -> str:
+    price = f", {account['dollars']:,.4f} dollars" if account["dollars"] else ""
+    return (
+        f"{account['requests']:,.0f} requests; {account['prompt_tokens']:,.0f} prompt tokens, "
+        f"{account['cached_tokens']:,.0f} of them cached, and {account['completion_tokens']:,.0f} of completion{price}."
+    )
+
+
+def _checkpoint(training: Training) -> dict[str, str]:
+    return {"name": training.folder.name, "digest": weights_digest(str(training.model))}
+
+
+def trains(method: Method) -> TypeGuard[Trained]:
+    return hasattr(method, "train")
+
+
+def is_remote(opener: Opener) -> TypeGuard[RemoteOpener]:
+    return hasattr(opener, "identify")
+
+
+def _vllm_and_gpu() -> bool:
+    from importlib.util import find_spec
+
+    import torch
+
+    return find_spec("vllm") is not None and torch.cuda.is_available()

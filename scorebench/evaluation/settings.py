@@ -1,0 +1,83 @@
+"""What a user asks for: flags, a configuration file, and --set, checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from scorebench.api.config import checked
+from scorebench.api.errors import UserError
+
+
+def _split(value: Any) -> Any:
+    """a,b,c as a list, so that flags and files may both be short."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
+
+
+class Settings(BaseModel):
+    """One `scorebench run`. Every field is a flag of the same name, and may stand in --config."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Names
+    task: Names
+    model: str | None = None
+    model_args: dict[str, Any] = {}
+    engine: str = "auto"
+    data: Path | None = None
+    out: Path = Path("results")
+    split: Literal["test", "validation"] = "test"
+    limit: Annotated[int, Field(ge=1)] | None = None
+    seed: int = 0
+    turns: Annotated[int, Field(ge=1)] = 2
+    samples: Annotated[int, Field(ge=1)] = 1
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    system_prompt: str | None = None
+    set: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
+
+
+def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
+    """Flags over the configuration file over the defaults. A name may end in _, where Python has the word: set_."""
+    from scorebench.engines.naming import unfolded
+
+    given = {name.rstrip("_"): value for name, value in flags.items() if value not in (None, [])}
+    merged = unfolded({**(_read_yaml(config) if config else {}), **given})
+    for needed in ("method", "task"):
+        if needed not in merged:
+            raise UserError(f"--{needed} is missing; `scorebench {needed}s` lists what there is.")
+    return checked(Settings, merged, "the flags" if config is None else f"the flags or {config}")
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """A configuration file that repeats the run."""
+    import yaml
+
+    from scorebench.storage.files import replacing
+
+    plain = settings.model_dump(mode="json", exclude_defaults=True)
+    with replacing(path) as part:
+        part.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+        reason = " ".join(str(fault).split())[:200]
+        raise UserError(f"Cannot read --config {path}: {reason}; give a YAML file of flags.") from fault
+    if not isinstance(read, dict):
+        raise UserError(f"--config {path} holds no names and values; give a YAML file of flags.")
+    return {str(name).replace("-", "_"): value for name, value in read.items()}

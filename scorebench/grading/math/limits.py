@@ -1,0 +1,33 @@
+r"""What is too much for SymPy, found in the text alone and in linear time.
+
+MATH's longest reference has 159 characters, its deepest nesting is 5 and its greatest exponent 2,008; the limits leave
+room above them. (Numbers that are large only once computed are stopped by values.TooLarge.)
+"""
+
+from __future__ import annotations
+
+import re
+
+from scorebench.grading.math.latex import nesting
+
+MAX_LENGTH = 1_000
+MAX_NESTING = 24
+
+_HUGE_POWER = re.compile(r"(?:\^|\*\*) ?(?:\\?[a-z]+ ?)?[{(]* ?[-+]? ?\d{5}")
+_HUGE_FACTORIAL = re.compile(r"\d{5}[ )}]*!|! ?[)}]* ?!")
+_TOWER = re.compile(r"(?:\^ ?[{(][^{}()^]{0,8}){2}\^|(?:\^ ?\d+ ?){2}\^")
+
+
+def over_limit(text: str) -> str | None:
+    """Why a text is not given to SymPy; None if it may be."""
+    if len(text) > MAX_LENGTH:
+        return f"longer than {MAX_LENGTH} characters"
+    if nesting(text) > MAX_NESTING:
+        return f"brackets nested deeper than {MAX_NESTING}"
+    if _HUGE_POWER.search(text):
+        return "an exponent of five digits or more"
+    if _TOWER.search(text):
+        return "a tower of powers"
+    if _HUGE_FACTORIAL.search(text):
+        return "a factorial above 9999!"
+    return None

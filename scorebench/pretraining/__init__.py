@@ -1,0 +1,1 @@
+"""Makes the checkpoints of the embedded model. Nothing else imports this folder."""

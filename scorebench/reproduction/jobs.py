@@ -1,0 +1,173 @@
+"""Many `scorebench run` commands, a few at once, each in a process of its own.
+
+What a run has done stands on disk (storage/runs.py, training/trainer.py), so nothing is kept here: when the same jobs
+are given again, only the unfinished ones are done. No training and no run is ever in two processes at once: jobs that
+share a training follow each other, and every folder has its lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from scorebench.api import registry
+from scorebench.api.progress import Progress, progress
+from scorebench.evaluation.session import Session, trains
+from scorebench.evaluation.settings import Settings
+from scorebench.grading.sandbox.linux import die_with_parent
+from scorebench.storage.files import disk_faults
+from scorebench.storage.runs import Run, find_pool, run_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method on one task with one seed: `scorebench run`, or `scorebench scaling` where a pool is wanted.
+
+    note: what tells it from others of the same method, task and seed.
+    """
+
+    settings: Settings
+    pool: bool = False
+    note: str = ""
+
+    @property
+    def method(self) -> str:
+        return self.settings.method[0]
+
+    @property
+    def task(self) -> str:
+        return self.settings.task[0]
+
+    def __str__(self) -> str:
+        notes = [f"{self.method} on {self.task}", f"seed {self.settings.seed}", "pool" if self.pool else "", self.note]
+        return ", ".join(filter(None, notes))
+
+    @property
+    def command(self) -> list[str]:
+        """What a user would type."""
+        words = [sys.executable, "-m", "scorebench", "scaling" if self.pool else "run"]
+        for name, value in self.settings.model_dump(mode="json", exclude_defaults=True).items():
+            values = value if name == "set" else [",".join(value) if isinstance(value, list) else str(value)]
+            for text in values:
+                words += [f"--{name.replace('_', '-')}", text]
+        return words
+
+    def finished(self) -> Run | None:
+        """The run on disk, if nothing is left to do for it."""
+        method, task = registry.find("method", self.method), registry.find("task", self.task)
+        return Session(self.settings).complete(method, task, find_pool if self.pool else run_of)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that did not come to its end. said: the last line of its output, which stands in `log`."""
+
+    job: Job
+    said: str
+    log: Path
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.said} ({self.log})"
+
+
+def carry_out(jobs: Sequence[Job], at_once: int, logs: Path) -> list[Failure]:
+    """Does what is unfinished, `at_once` processes at a time; returns what failed. The others go on meanwhile.
+
+    logs: a folder for what the processes say.
+    """
+    missing = [job for job in jobs if job.finished() is None]
+    with progress("reproduce", len(jobs), len(jobs) - len(missing)) as tell:
+        return asyncio.run(_carry_out(missing, at_once, logs, tell, len(jobs)))
+
+
+async def _carry_out(missing: Sequence[Job], at_once: int, logs: Path, tell: Progress, total: int) -> list[Failure]:
+    waiting = iter(lanes(missing))
+    left = list(missing)
+    took: list[tuple[Job, float]] = []
+    failures: list[Failure] = []
+
+    async def work() -> None:
+        for lane in waiting:
+            for job in lane:
+                start = time.monotonic()
+                failure = await _process(job, logs)
+                took.append((job, time.monotonic() - start))
+                left.remove(job)
+                failures.extend([failure] if failure else [])
+                tell(total - len(left), _note(job, seconds_left(took, left, at_once), len(failures)))
+
+    async with asyncio.TaskGroup() as crew:
+        for _ in range(at_once):
+            crew.create_task(work())
+    return failures
+
+
+def lanes(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs that share a training in one lane, to be done one after the other."""
+    found: dict[tuple[object, ...], list[Job]] = {}
+    for job in jobs:
+        school = registry.find("task", job.task).trained_on
+        found.setdefault((job.method, school, job.settings.seed, *job.settings.set), []).append(job)
+    return list(found.values())
+
+
+async def _process(job: Job, logs: Path) -> Failure | None:
+    """One job in its process, which ends when this one does, however that is."""
+    log = logs / f"{str(job).replace(', ', '-').replace(' ', '-')}.log"
+    with disk_faults(log):
+        logs.mkdir(parents=True, exist_ok=True)
+        file = log.open("wb")
+    with file:
+        process = await asyncio.create_subprocess_exec(
+            *job.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=die_with_parent,
+        )
+    try:
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    if status == 0:
+        return None
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return Failure(job, said[-1] if said and status > 0 else f"ended with status {status}", log)
+
+
+def seconds_left(took: Sequence[tuple[Job, float]], left: Sequence[Job], at_once: int) -> float:
+    """A guess at the time for what is left: each job as long as those like it took so far; nan before the first."""
+
+    def likenesses(job: Job) -> list[tuple[object, ...]]:
+        """From close to far: the same method and task, as much training, any job."""
+        return [(job.method, job.task, job.pool), (_trains(job.method), job.pool), ()]
+
+    def guess(job: Job) -> float:
+        for near, wanted in enumerate(likenesses(job)):
+            alike = [seconds for other, seconds in took if likenesses(other)[near] == wanted]
+            if alike:
+                return sum(alike) / len(alike)
+        return math.nan
+
+    return sum(map(guess, left)) / min(at_once, max(len(left), 1))
+
+
+@cache
+def _trains(method: str) -> bool:
+    return trains(registry.find("method", method))
+
+
+def _note(last: Job, seconds: float, failures: int) -> str:
+    failed = f", {failures} failed" if failures else ""
+    time_left = "" if math.isnan(seconds) else f", about {seconds / 60:.0f} min left"
+    return f"{last}{failed}{time_left}"

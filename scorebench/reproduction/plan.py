@@ -1,0 +1,62 @@
+"""What `scorebench reproduce` runs: every method over several seeds, and the pools of the scaling curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scorebench.evaluation.sample_pools import stored
+from scorebench.evaluation.settings import Settings
+from scorebench.report.scaling_curves import curve_of
+from scorebench.report.summary import RunSummary, summarize
+from scorebench.reproduction import ABLATIONS, BUDGETS, METHODS, POOL_PROBLEMS, POOL_TEMPERATURE, SCALED, SEEDS
+from scorebench.reproduction.jobs import Job
+from scorebench.reproduction.page import TaskResult
+
+
+def table_jobs(
+    tasks: Sequence[str], methods: Sequence[str], seeds: int | None, out: Path, limit: int | None
+) -> list[Job]:
+    """The runs behind the table, a seed of everything before the next seed."""
+    counts = {task: seeds or SEEDS.get(task, 3) for task in tasks}
+    return [
+        Job(Settings(method=[method], task=[task], seed=seed, out=out, limit=limit))
+        for seed in range(max(counts.values()))
+        for task in tasks
+        for method in methods
+        if seed < counts[task]
+    ]
+
+
+def pool_jobs(tasks: Sequence[str], methods: Sequence[str], out: Path, limit: int | None) -> list[Job]:
+    """The pools of sampled dialogues behind the scaling curves, by the first seed's models."""
+    shown = min(limit or POOL_PROBLEMS, POOL_PROBLEMS)
+    sampled = {"samples": max(BUDGETS), "temperature": POOL_TEMPERATURE, "limit": shown}
+    return [
+        Job(Settings(method=[method], task=[task], out=out, **sampled), pool=True)
+        for task in tasks
+        for method in SCALED
+        if method in methods
+    ]
+
+
+def task_result(task: str, work: Sequence[Job]) -> TaskResult:
+    """What the jobs of one task have left on disk."""
+    out = work[0].settings.out
+    done = {number: run for number, job in enumerate(work) if (run := job.finished())}
+    runs = [run for number, run in done.items() if not work[number].pool]
+    pools = [str(run.folder) for number, run in done.items() if work[number].pool]
+    trained = [run.identity["training"]["name"] for run in runs if run.identity["method"]["name"] == "score"]
+    return TaskResult(
+        task,
+        _by_method([summarize(run.meta(), list(run.rows().values()), run.name) for run in runs]),
+        [curve_of(samples, BUDGETS) for samples in stored(out, pools, BUDGETS)],
+        out / "checkpoints" / trained[0] if trained else None,
+        [str(job) for number, job in enumerate(work) if number not in done],
+    )
+
+
+def _by_method(summaries: Sequence[RunSummary]) -> list[RunSummary]:
+    """In the order of METHODS and ABLATIONS, others behind, seeds together."""
+    order = [*METHODS, *ABLATIONS, *(summary.identity.method for summary in summaries)]
+    return sorted(summaries, key=lambda summary: order.index(summary.identity.method))

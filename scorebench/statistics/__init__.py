@@ -1,0 +1,1 @@
+"""Metrics, intervals, paired tests and majority votes. No input or output."""

@@ -1,0 +1,200 @@
+"""The command line as a user types it, in processes of its own."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+SHORT = ("--set", "stage1.steps=6", "--set", "stage2.steps=6", "--set", "problems=4", "--set", "samples=4")
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "scorebench", *words]
+
+
+def scorebench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def rows(folder: Path, method: str) -> list[Any]:
+    """The rows of a method's run without their times, sorted: what must not depend on how often it was killed."""
+    (run,) = folder.glob(f"results/runs/*-{method}-*")
+    read = [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
+    for row in read:
+        del row["seconds"], row["elapsed"]
+        for attempt in row["attempts"]:
+            del attempt["computed_tokens"]  # what was in the cache depends on what ran beside it
+    return sorted(read, key=lambda row: (row["problem"], row["sample"]))
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    (file,) = folder.glob("results/checkpoints/*/model/model.safetensors")
+    return load_file(file)
+
+
+def test_the_main_job(tmp_path: Path) -> None:
+    done = scorebench("run", "--method", "base,self-refine,score", "--task", "math", *SHORT, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no evidence about language models" in done.stderr.splitlines()[0]
+    for word in ("Acc@t1", "delta", "i->c", "c->i", "self-refine", "score", "embedded"):
+        assert word in done.stdout
+    assert len(rows(tmp_path, "base")) >= 500
+
+    table = scorebench("compare", "--format", "json", "--baseline", "base", folder=tmp_path)
+    read = json.loads(table.stdout)
+    assert {row["method"] for row in read} == {"base", "self-refine", "score"}
+    assert all(row["data"] == "embedded" for row in read)
+
+    assert scorebench("leaderboard", "--csv", "leaderboard.csv", folder=tmp_path).returncode == 0
+    with (tmp_path / "leaderboard.csv").open() as file:
+        board = list(csv.DictReader(file))
+    assert len(board) == 3
+    names = "task data method model seed turns n acc_t1 acc_t2 delta i_to_c c_to_i truncated errors tokens seconds run"
+    assert set(names.split()) <= set(board[0])
+
+    repeated = next(tmp_path.glob("results/runs/*-base-*/run.yaml"))
+    assert yaml.safe_load(repeated.read_text())["task"] == ["math"]
+    again = scorebench("run", "--config", str(repeated), folder=tmp_path)
+    assert again.returncode == 0
+    assert len(list(tmp_path.glob("results/runs/*-base-*"))) == 1
+
+
+def killed(words: list[str], folder: Path, when: Any) -> None:
+    """Starts a command and kills it, and all of its children, as soon as `when` is true."""
+    process = subprocess.Popen(
+        command(*words), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not when() and process.poll() is None:
+        time.sleep(0.02)
+    alive = process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert alive, "it had ended before it could be killed"
+
+
+def steps_done(folder: Path, stage: str) -> int:
+    logs = list(folder.glob(f"results/checkpoints/*/{stage}/steps.jsonl"))
+    return len(logs[0].read_text().splitlines()) if logs else 0
+
+
+def rows_done(folder: Path) -> int:
+    return sum(len(path.read_text().splitlines()) for path in folder.glob("results/runs/*/episodes.jsonl"))
+
+
+def test_kill_9_in_either_stage_and_in_evaluation_changes_nothing(tmp_path: Path) -> None:
+    words = ["run", "--method", "score", "--task", "math", *SHORT]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    assert scorebench(*words, folder=whole).returncode == 0
+    killed(words, cut, lambda: steps_done(cut, "stage1") >= 3)
+    killed(words, cut, lambda: steps_done(cut, "stage2") >= 3)
+    killed(words, cut, lambda: rows_done(cut) >= 200)
+    assert 200 <= rows_done(cut) < len(rows(whole, "score"))
+    assert scorebench(*words, folder=cut).returncode == 0
+    assert rows(cut, "score") == rows(whole, "score")
+    for name, tensor in weights(whole).items():
+        assert (tensor == weights(cut)[name]).all(), name
+
+
+def test_a_full_disk_in_training_is_one_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """The kernel's limit on a file's size, 1 MB, stands for a disk that is full when the state is saved."""
+    words = command("run", "--method", "score", "--task", "math", *SHORT, "--limit", "20")
+    limited = ["bash", "-c", 'ulimit -f 1000; exec "$@"', "limited", *words]
+    done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "make room" in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.glob("results/checkpoints/*/model"))
+    assert not list(tmp_path.glob("results/**/.*part*"))
+    assert scorebench(*words[3:], folder=tmp_path).returncode == 0
+
+
+def bad_data(folder: Path) -> None:
+    """A folder with a file as it should be, and folders that each lack something: the file, its end, an answer."""
+    row = {"problem": "1+1?", "solution": "", "answer": "2", "subject": "Algebra", "level": 1, "unique_id": "a"}
+    whole = gzip.compress((json.dumps(row) + "\n").encode() * 500)
+    good, empty, cut, unanswered = (folder / name for name in ("good", "empty", "cut", "unanswered"))
+    for made in (good, empty, cut, unanswered):
+        made.mkdir()
+    (cut / "math500.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    rows = [row | {"unique_id": str(i)} for i in range(500)]
+    (good / "math500.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows[7]["answer"] = ""
+    (unanswered / "math500.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "--method", "scre", "--task", "math"], "did you mean score?"),
+        (["run", "--method", "base", "--task", "maths"], "did you mean math?"),
+        (["run", "--method", "base"], "--task is missing"),
+        (["run", "--method", "base", "--task", "math", "--model", "./nowhere", "--data", "good"], "./nowhere"),
+        (["run", "--method", "base", "--task", "math", "--data", "./nowhere"], "nowhere"),
+        (["run", "--method", "base", "--task", "math", "--data", "empty"], "math500.jsonl"),
+        (["run", "--method", "base", "--task", "math", "--data", "cut"], "cut/math500.jsonl.gz"),
+        (["run", "--method", "base", "--task", "math", "--data", "unanswered"], "line 8"),
+        (["run", "--method", "score", "--task", "math", "--set", "stage2.bonsu=5"], "stage2.alpha"),
+        (["run", "--method", "score", "--task", "math", "--set", "stage2.alpha=much"], "stage2"),
+        (["run", "--method", "base", "--task", "math", "--set", "stage2.alpha=5"], "does not train"),
+        (["run", "--method", "base", "--task", "math", "--temperature", "-1"], "temperature"),
+        (["run", "--method", "base", "--task", "math", "--engine", "vlm"], "no engine 'vlm'"),
+        (["run", "--method", "base", "--task", "math", "--device", "cuda"], "no GPU"),
+        (["run", "--method", "base", "--task", "math", "--dtype", "float"], "no dtype"),
+        (["run", "--config", "none.yaml"], "none.yaml"),
+        (["compare"], "There are no runs"),
+        (["compare", "--format", "xml", "--out", "with-a-run"], "xml"),
+        (["leaderboard", "--csv", "/proc/board.csv"], "There are no runs"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(tmp_path: Path, words: list[str], says: str) -> None:
+    bad_data(tmp_path)
+    done = scorebench(*words, folder=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    complaint = [line for line in done.stderr.splitlines() if line.startswith("scorebench: ")]
+    assert len(complaint) == 1
+    assert not list(tmp_path.glob("results/runs/*/episodes.jsonl"))
+
+
+def test_help_needs_nothing_heavy(tmp_path: Path) -> None:
+    heavy = "torch|transformers|pandas|matplotlib|sympy|datasets|openai|peft|numpy|scipy"
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom scorebench.cli.main import app\n"
+        "assert CliRunner().invoke(app, ['run', '--help']).exit_code == 0\n"
+        f"print([m for m in sys.modules if m in {heavy.split('|')}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_method_says_what_it_is_and_one_without_a_line_is_told_by_its_file(tmp_path: Path) -> None:
+    listed = scorebench("methods", folder=tmp_path).stdout.splitlines()
+    abouts = [line[18:] for line in listed]
+    assert all(abouts)
+    assert len(set(abouts)) == len(abouts) >= 16
+    assert max(map(len, listed)) <= 100
+
+    code = '"""Twice: answers two times.\n\nMore."""\nclass Twice:\n    name = "twice"\nmethod = Twice()'
+    (tmp_path / "twice.py").write_text(code)
+    package = tmp_path / "twice-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: twice\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[scorebench.methods]\ntwice = twice:method\n")
+    there = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(command("methods"), cwd=tmp_path, capture_output=True, text=True, env=there)
+    assert "twice             Twice: answers two times." in done.stdout.splitlines()

@@ -1,0 +1,114 @@
+"""The page says what the rows say, names what is missing, and everything that it points to lies beside it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from scorebench.report.scaling_curves import Curve
+from scorebench.report.summary import RunSummary
+from scorebench.reproduction import paper
+from scorebench.reproduction.page import TaskResult, write_page
+from tests.made_episodes import run_of
+from tests.report.test_rows import made
+from tests.reproduction.test_claims import ALL, as_printed, curve_of
+
+TRIALS = (
+    "method,task,value,acc_t1,acc_t2,delta,chosen\nscore,math,0.5,0.5,0.6,0.1,false\nscore,math,1,0.5,0.7,0.2,true\n"
+)
+
+
+def runs(task: str, gaining: bool = False) -> list[RunSummary]:
+    """Two seeds of every method: with the paper's shares, or all the same and gaining."""
+    return [
+        made(
+            name,
+            seed,
+            run_of(400, 200, 40, 2) if gaining else as_printed(name, seed),
+            task={"name": task, "version": "1"},
+        )
+        for name in ALL
+        for seed in range(2)
+    ]
+
+
+def curve(second: float) -> Curve:
+    return Curve(made("score").identity, curve_of(second), unpaid=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    to = tmp_path_factory.mktemp("results") / "embedded"
+    to.mkdir()
+    (to / "trials.csv").write_text(TRIALS)
+    results = [
+        TaskResult("math", runs("math"), [curve(1.0)]),
+        TaskResult("mbpp", runs("mbpp", gaining=True), missing=["star+ on mbpp, seed 2"]),
+    ]
+    assert write_page(to, results, "scorebench reproduce --tasks math,mbpp", None) == to / "README.md"
+    return to
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_each_claim_has_its_verdict_for_each_task(folder: Path) -> None:
+    page = (folder / "README.md").read_text()
+    table = [cells(line) for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [row[0] for row in table] == [str(number) for number in range(1, 11)]
+    assert {row[2] for row in table} == {"came out"}
+    assert [row[3] for row in table] == ["did not come out"] * 9 + ["cannot be judged"]
+    for row in table:
+        for outcome in row[2:]:
+            assert f"**{row[1]}: {outcome}.**" in page
+    assert "rows are missing: pool of score" in page.lower()
+
+
+def test_measured_figures_stand_beside_the_papers(folder: Path) -> None:
+    page = (folder / "README.md").read_text()
+    math, mbpp = page.split("\n## mbpp")
+    score = next(cells(line) for line in math.splitlines() if line.startswith("| score | 2 |"))
+    assert score[2::2] == ["60.0 ± 0.0", "64.4 ± 0.0", "+4.4 ± 0.0", "5.8 ± 0.0", "1.4 ± 0.0"]
+    assert score[3::2] == ["60.0", "64.4", "+4.4", "5.8", "1.4"]
+    theirs = next(cells(line) for line in mbpp.splitlines() if line.startswith("| score | 2 |"))
+    assert theirs[3::2] == [""] * 5, "the paper has no such table of MBPP"
+    assert "Gemini 1.5 Flash on MATH500" in math
+    assert paper.figures("mbpp") == {}
+
+
+def test_what_is_missing_is_named_and_the_settings_trials_told(folder: Path) -> None:
+    page = (folder / "README.md").read_text()
+    assert "Missing, because the run failed or was not asked for: star+ on mbpp, seed 2." in page
+    assert "    scorebench reproduce --tasks math,mbpp\n" in page
+    assert "| math | score | 1 | 50.0 | 70.0 | +20.0 | taken |" in page
+    assert "A trial" not in page
+
+
+def test_all_that_the_page_points_to_is_there(folder: Path) -> None:
+    page = (folder / "README.md").read_text()
+    links = set(re.findall(r"\]\(([^)]+)\)", page))
+    assert {"leaderboard.csv", "claims.csv", "scaling.csv", "trials.csv", "plots/mbpp-flips.png"} <= links
+    for link in links - {"../../scorebench/embedded/SMALL-WORLD.md"}:
+        assert (folder / link).is_file(), link
+    for plot in folder.glob("plots/*.png"):
+        assert plot.with_suffix(".svg").is_file()
+    assert (Path(paper.__file__).parents[1] / "embedded" / "SMALL-WORLD.md").is_file()
+
+
+def test_every_run_is_on_the_leaderboard(folder: Path) -> None:
+    with (folder / "leaderboard.csv").open() as file:
+        board = list(csv.DictReader(file))
+    assert len(board) == 2 * 2 * len(ALL)
+    assert {row["task"] for row in board} == {"math", "mbpp"}
+
+
+def test_a_trial_of_a_few_problems_says_so(tmp_path: Path) -> None:
+    page = write_page(tmp_path, [TaskResult("math", [made("base")])], "scorebench reproduce --limit 100", 100)
+    text = page.read_text()
+    assert "only the first 100 problems" in text
+    assert "No trials are recorded" in text
+    assert text.count("cannot be judged") + text.count("come out") > 10
