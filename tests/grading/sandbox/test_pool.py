@@ -117,8 +117,8 @@ def test_as_nobody(tmp_path: Path):
         pytest.skip("no interpreter outside root's home")
     package = tmp_path / "package"
     shutil.copytree(ROOT / "scorebench" / "grading", package / "scorebench" / "grading")
-    for name in ("__init__.py", "errors.py", "types.py"):
-        shutil.copy(ROOT / "scorebench" / name, package / "scorebench" / name)
+    shutil.copytree(ROOT / "scorebench" / "api", package / "scorebench" / "api")
+    shutil.copy(ROOT / "scorebench" / "__init__.py", package / "scorebench" / "__init__.py")
     for folder in (package, *package.parents):
         if folder.stat().st_uid == os.getuid() and folder.is_relative_to("/tmp/"):
             folder.chmod(0o755)
