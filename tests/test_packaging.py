@@ -30,13 +30,13 @@ def test_nothing_but_scorebench_lands_in_site_packages(wheel: list[str]) -> None
 
 
 def test_tasks_methods_and_the_embedded_models_are_inside(wheel: list[str]) -> None:
-    exploit = "grading/exploits/fork_bomb.py"
+    exploit = "grading/code/exploits/fork_bomb.py"
     checkpoints = ("math/model.safetensors", "code/model.safetensors", "code/mbpp_r.jsonl")
     models = [f"embedded/checkpoints/{name}" for name in checkpoints]
     for name in ("tasks/math.py", "methods/score.py", exploit, *models):
         assert f"scorebench/{name}" in wheel
-    for name in ("paper.csv", "reproduction.md.jinja"):
-        assert f"scorebench/report/{name}" in wheel
+    for name in ("paper.csv", "page.md.jinja"):
+        assert f"scorebench/reproduction/{name}" in wheel
     assert not [name for name in wheel if "__pycache__" in name]
 
 
