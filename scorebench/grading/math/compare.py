@@ -49,6 +49,7 @@ _SEPARATOR = re.compile(r"[,;]| (?:and|or|as well as) |(?:^|(?<= ))(?:and|or) ")
 _THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)")
 _FRACTION = re.compile(r"([-+]?)(?:\\frac\{([-+]?\d+)\}\{([-+]?\d+)\}|(\d+)/(\d+))")
+_SET = re.compile(r"\\cup|\\setminus|[<>]|\\(?:le|ge|ne)(?![A-Za-z])|\\mathbb\{R\}")
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 
 
@@ -78,12 +79,10 @@ def _compare_readings(reference: str, answer: str, ask: Ask) -> Decision:
             gold = read_parts(reference.replace(",", ", "))
         elif gold and _THOUSANDS.fullmatch(answer):
             given = read_parts(answer.replace(",", ", "))
-    if (gold and gold.brackets and given and given.brackets) or (_is_inequality(reference) and _is_inequality(answer)):
-        intervals = None, None
-    else:
+    if _SET.search(reference + answer) and not (interval(reference) and interval(answer)):
         intervals = _as_interval(reference, gold), _as_interval(answer, given)
-    if all(intervals):
-        return Decision(ask(*map(str, intervals))[0], "interval")
+        if all(intervals):
+            return Decision(ask(*map(str, intervals))[0], "interval")
     if gold and given:
         return _compare_parts(gold, given, ask)
     if given and given.either and len(given.parts) > 1:
@@ -111,7 +110,7 @@ def read_parts(text: str) -> Parts | None:
     statement = read_statement(text)
     if statement and len(statement.values) == 1 and statement.values[0] != text and _brackets_whole(statement.values[0]):
         text = statement.values[0]
-    if _THOUSANDS.fullmatch(text):
+    if _THOUSANDS.fullmatch(split_unit(text)[0]) or interval(text):
         return None
     brackets, inner = "", text
     if whole := _brackets_whole(text):
@@ -223,18 +222,16 @@ def _match(gold: list[str], given: list[str], ask: Ask) -> bool:
 
 def _as_interval(text: str, parts: Parts | None) -> str | None:
     r"""The text as an interval or a union, if it is one or is an inequality; x<1 or x>3 is a union."""
-    if parts and parts.brackets == "{}":
-        return interval(text)
     if not parts or parts.brackets:
-        statement = read_statement(text)
-        value = statement.values[-1] if statement else text
-        return value if re.match(r"[(\[].*,.*[)\]]$|.*\\cup|\\mathbb\{R\}", value) and not re.search(r"[<>]", value) else interval(text)
-    intervals = [interval(part) for part in parts.parts]
+        return _one_interval(text)
+    intervals = [_one_interval(part) for part in parts.parts]
     return r"\cup ".join(map(str, intervals)) if all(intervals) else None
 
 
-def _is_inequality(text: str) -> bool:
-    return interval(text) is not None
+def _one_interval(text: str) -> str | None:
+    statement = read_statement(text)
+    value = statement.values[-1] if statement else text
+    return value if re.match(r"[(\[].*,.*[)\]]$|.*\\cup|\\mathbb\{R\}", value) and not re.search(r"[<>]", value) else interval(text)
 
 
 def _compare_one(reference: str, answer: str, ask: Ask) -> Decision:

@@ -50,7 +50,11 @@ _NEXT_PROBLEM = re.compile(
     r"\n[\s#*]*(?:(?:Problem|Question|Exercise|Example|Instruction|Input|Q|User|Human)\b[ \d.]{0,6}[*]{0,2}:|<\|im_start\|>|<\|user\|>)",
     re.IGNORECASE,
 )
-_STATED_BEFORE = re.compile(r"final\s+answer|\\boxed|####|\banswer\s+is\b|answer:", re.IGNORECASE)
+_STATED_BEFORE = re.compile(
+    r"I hope (?:it|this) is correct|\\boxed ?\{ ?[^}\s]|\banswer is:?\s*\S|\banswer: ?\S|^#### ?\S", re.IGNORECASE | re.MULTILINE
+)
+# Only so many of the last marks are looked at, whatever the length of a reply.
+_MARKS = 100
 
 
 class Found(NamedTuple):
@@ -93,10 +97,9 @@ def last_boxed(text: str) -> str | None:
 
 def _own_part(text: str) -> str:
     """The reply up to where the model goes on with another problem, once it has stated an answer."""
-    for problem in _NEXT_PROBLEM.finditer(text):
-        if _STATED_BEFORE.search(text, 0, problem.start()):
-            return text[: problem.start()]
-    return text
+    stated = _STATED_BEFORE.search(text)
+    problem = _NEXT_PROBLEM.search(text, stated.end()) if stated else None
+    return text[: problem.start()] if problem else text
 
 
 _CUT_OFF = "\\boxed{"  # stands for the content of a box that is not closed; no content looks like it
@@ -104,7 +107,7 @@ _CUT_OFF = "\\boxed{"  # stands for the content of a box that is not closed; no 
 
 def _boxes(text: str) -> Iterator[_Span]:
     r"""The boxes that hold something, in order."""
-    for mark in _BOX.finditer(text):
+    for mark in list(_BOX.finditer(text))[-_MARKS:]:
         start = mark.end()
         while start < min(len(text), mark.end() + 50) and text[start].isspace():
             start += 1
@@ -133,9 +136,11 @@ def _last_group(text: str, boxes: list[_Span]) -> _Span | None:
     group, joint = [boxes[-1]], ", "
     for box in reversed(boxes[:-1]):
         between = text[box.end : group[0].start]
+        if box.end > group[0].start or len(between) > 70:
+            break
         side_by_side = _GLUE.fullmatch(between) and not re.search(r"\n\s*\n(?!.*(?:and|or))", between)
         listed = re.search(r"\band\b", between) and _AND.fullmatch(between)
-        if box.end > group[0].start or len(between) > 70 or not (side_by_side or listed):
+        if not (side_by_side or listed):
             break
         joint = " or " if re.search(r"\bor\b", between) else joint
         group.insert(0, box)
@@ -146,7 +151,7 @@ def _last_group(text: str, boxes: list[_Span]) -> _Span | None:
 def _last_statement(text: str) -> _Span | None:
     """The last "final answer" statement that states something."""
     limit = len(text)
-    for mark in reversed(list(_STATEMENT.finditer(text))):
+    for mark in reversed(list(_STATEMENT.finditer(text))[-_MARKS:]):
         region = read_region(text, mark.end(), min(limit, mark.end() + MAX_ANSWER))
         if region is not None:
             return _Span(_opened(region.answer), mark.start(), region.end)
@@ -163,7 +168,7 @@ def _opened(answer: str) -> str:
 def _last_loose(text: str) -> str | None:
     """The last of "the answer is 5", #### 5, <answer>5</answer> and {"answer": 5} that states something."""
     limit = len(text)
-    for mark in reversed(list(_LOOSE.finditer(text))):
+    for mark in reversed(list(_LOOSE.finditer(text))[-_MARKS:]):
         if mark["tag"] is not None:
             answer = mark["tag"]
         elif mark["json"]:

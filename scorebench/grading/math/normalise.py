@@ -101,7 +101,7 @@ _BOX = re.compile(r"\\(?:boxed|fbox|ensuremath) ?\{|\{")
 # A stop at the end of a sentence; "a.m." keeps its own, and "..." is no stop.
 _FULL_STOP = re.compile(r"(?<![.\\])(?<!\.[a-z])(?:[.,;:]|\\[,;: ])+$")
 _LOOK = re.compile(
-    r"\\(?:bm|boldsymbol|mathbf|mathit|mathsf|mathtt|mathnormal|pmb|underline|uline|emph|ensuremath|boxed|fbox|huge|Huge|LARGE|Large|large"
+    r"\\(?:bm|boldsymbol|mathbf|mathit|mathsf|mathtt|mathnormal|pmb|underline|uline|emph|ensuremath|boxed|fbox|framebox|huge|Huge|LARGE|Large|large"
     r"|displaystyle|cancel|(?:textcolor|colorbox) ?\{[^{}]*\}|bbox(?:\[[^\]]*\])?|color ?\{[^{}]*\} ?) ?\{"
 )
 
@@ -124,6 +124,7 @@ _look = _rewriter(
     (r"\\mathrm ?\{ ?([eid]) ?\}", r"\1"),
     (r"\\(?:bm|boldsymbol|mathbf|mathit|mathrm) ?(?=[0-9A-Za-z](?![A-Za-z]))", ""),
     (r"\\(?:color|textcolor) ?\{[^{}]*\}|\\color (?=[a-z]+ )[a-z]+ ", ""),
+    (r"(?<!\\)\\ ", " "),
     (r"\\(?:tag|label)\*? ?\{[^{}]*\}|\\(?:blacksquare|square|Box|qed|checkmark|nonumber)(?![A-Za-z])", ""),
     (
         r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|rm|bf|it|tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])",
@@ -174,7 +175,7 @@ _names_of_commands = _rewriter(
     (r"\\(?:mbox|hbox|text[a-z]+|mathrm|operatorname\*?)(?= ?\{)", r"\\text"),
     (r"\\text ?\{", r"\\text{"),
     (r"\\text\{ ?(sin|cos|tan|cot|sec|csc|log|ln|arcsin|arccos|arctan|gcd|lcm|max|min) ?\}", r"\\\1 "),
-    (r"\\text\{ ?([a-zA-Z]) ?\}(?=[\^_])|(?<=[-+=/\d]) ?\\text\{(e|i|d)\}", r"\1\2"),
+    (r"\\text\{ ?([a-zA-Z]) ?\}(?=_)|(?<=[-+=/\d]) ?\\text\{(e|i|d)\}", r"\1\2"),
     (r"\\l(?:eq|eqslant|eqq)(?![A-Za-z])|<=|=<", r"\\le "),
     (r"\\g(?:eq|eqslant|eqq)(?![A-Za-z])|>=", r"\\ge "),
     (r"\\neq(?![A-Za-z])|!=", r"\\ne "),
@@ -198,6 +199,8 @@ _names_of_commands = _rewriter(
     (r"\[ ?\\begin\{matrix\}|\( ?\\begin\{matrix\}|\\begin\{(?:b|small)matrix\}", r"\\begin{pmatrix}"),
     (r"\\end\{matrix\} ?[\])]|\\end\{(?:b|small)matrix\}", r"\\end{pmatrix}"),
     (r"(?:\\\\|\\cr) ?(?=\\end)", ""),
+    (r"\\frac ?\{ ?(\\text\{[^{}]*\}) ?\}\{ ?(\\text\{[^{}]*\}(?: ?\^ ?\{?\d\}?)?) ?\}", r"\1/\2"),
+    (r"(?<=[)\]]) ?U ?(?=[(\[])", r"\\cup "),
     (r"\*\*", "^"),
     (r"(?<=[\d)}a-z]) ?\* ?(?=[\d({a-z\\])", r" \\cdot "),
     (r"(?<![\\A-Za-z])(?:pi|infinity|infty|inf|oo)(?![A-Za-z])", lambda m: r"\pi " if m.group() == "pi" else r"\infty "),
@@ -207,6 +210,7 @@ _names_of_commands = _rewriter(
      lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}"),
 )  # fmt: skip
 
+_BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
 _ARGUMENT = r"(?:\\(?:pi|alpha|beta|theta|infty)(?![A-Za-z])|[^\s{}\\])"
 _tex_arguments = _rewriter(
     (r"(?<![\\A-Za-z])sqrt(?![A-Za-z])", r"\\sqrt"),
@@ -219,7 +223,8 @@ _tex_arguments = _rewriter(
     (r"\^ ?\(([^()]*)\)", r"^{\1}"),
     (rf"([_^]) ?({_ARGUMENT})(?<!\()", r"\1{\2}"),
     (r"_\{ ?\( ?(\d+) ?\) ?\}", r"_{\1}"),
-    (r"_\{? ?\\text\{ ?(\w+) ?\} ?\}?", r"_{\1}"),
+    (r"_\{? ?\\text\{ ?(\w+) ?\} ?\}?", lambda m: f"_{{{_BASES.get(m[1], m[1])}}}"),
+    (r"\((\d+)\) ?(?=_\{\d)", r"\1"),
 )
 
 
@@ -256,7 +261,7 @@ _words = _rewriter(
     (r"\\text\{ ?(-?[\d.,/]+(?: ?\\%)?) ?([A-Za-z][^{}]*)\}(?!_)", r"\1 \\text{\2}"),
     (r"\\text\{ ?([A-Z](?: ?, ?[A-Z])+) ?\}", r"\1"),
     (r"\\text\{([^{}]*)\}", lambda m: rf"\text{{{m[1].strip()}}}"),
-    (r"\b[Aa]ll real numbers\b|^\\text\{(?:reals|all reals)\}$|^\\text\{\\infty \}$", r"\\mathbb{R}"),
+    (r"^[Aa]ll (?:real numbers|reals)$|^\\text\{(?:all )?reals?(?: numbers)?\}$", r"\\mathbb{R}"),
     (r"^(?:\\text\{)?(?:[Nn]o (?:real )?solutions?|(?:the )?empty set)\}?$", r"\\emptyset"),
     (r"^(?:\\approx|\\text\{(?:about|approximately)\}|(?:about|approximately|roughly)(?= ))", ""),
 )  # fmt: skip

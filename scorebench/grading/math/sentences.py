@@ -38,7 +38,11 @@ _NO_WORDS = re.compile(
     r"|checked|right|wrong|verified|confirmed|above|below|here|clear|unclear|required|needed|provided|therefore|thus|so|hence|and|or|now|ready|based|also)\b",
     re.IGNORECASE,
 )
-_VALUE = re.compile(r"(?<![\w.\\])[-−]?\\?\$? ?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?(?:\s*\\?%)?(?!\w*\^)")
+_NAME = re.compile(r"\\?[A-Za-z]\w*(?:_\{?\w+\}?)?|\\\w+ ?[A-Z]+|[A-Z]+")
+_VALUE = re.compile(
+    r"-?\d*\\[dt]?frac ?\{[^{}]*\}\{[^{}]*\}|-?\d*\\sqrt\{[^{}]*\}"
+    r"|(?<![\w.\\^{])[-−]?\\?\$? ?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?(?:\s*\\?%)?(?!\w*\^)"
+)
 _LIST_MARK = re.compile(r"^[\s#>*-]*(?:(?:Step|Case|Part)\s+)?\d{1,2}[.):](?=\s|$)", re.IGNORECASE)
 _COPULA = re.compile(r"\b(?:is|are|be|equals?|get|gives?|have|was)\b[\s:]*|(?<![<>!=])=(?!=)\s*")
 
@@ -105,13 +109,13 @@ def _value_of_sentence(text: str, start: int, end: int) -> str | None:
         if run is None:
             position = opener.end()
             continue
-        if best is None or not re.fullmatch(r"\\?[A-Za-z]\w*(?:_\{?\w+\}?)?|\\\w+ ?[A-Z]+|[A-Z]+", run.answer):
+        if best is None or not _NAME.fullmatch(run.answer):
             before = text[max(start, opener.start() - 40) : opener.start()]
             hedges = re.findall(_HEDGE_BEFORE, " ".join(before.split()[-3:])) if before else []
             best = run.end, f"{hedges[-1]} {run.answer}" if hedges else run.answer
         position = max(run.end, opener.end())
-    numbers = [(m.start(), m.end(), m.group()) for m in _VALUE.finditer(text, max(start, best[0] if best else start), end)]
-    if numbers and (best is None or re.fullmatch(r"\\?[A-Za-z]+(?:_\{?\w+\}?)?", best[1])):
+    numbers = [(m.start(), m.end(), m.group()) for m in _VALUE.finditer(text, start, end)]
+    if numbers and (best is None or _NAME.fullmatch(best[1])):
         return _number_run(text, numbers).strip()
     return best[1] if best else None
 
@@ -130,7 +134,7 @@ def _formulas(text: str, start: int, limit: int) -> Region | None:
     """$...$ at `start`, and more of them joined by commas, "and", "or"; None if none is there or it is not closed."""
     answer, last_end = "", start
     while opener := _OPENER.match(text, start, limit):
-        end = _math_end(text, opener.end(), limit, _OPENERS[opener.group()])
+        end = _formula_end(text, opener, limit)
         if end is None:
             break
         formula = text[opener.end() : end].strip()
@@ -147,6 +151,19 @@ def _formulas(text: str, start: int, limit: int) -> Region | None:
         answer = f"{answer} {after.group().strip()}"
         last_end = after.end()
     return Region(answer, last_end)
+
+
+_WORD = re.compile(r"\\text\w*\s*\{[^{}]*\}|(?<![\\A-Za-z{])[A-Za-z]{3,}(?![A-Za-z}])")
+
+
+def _formula_end(text: str, opener: re.Match[str], limit: int) -> int | None:
+    """Where a formula ends; None where it is not closed, or where two sums of money ($5 and $6) stand for dollars."""
+    end = _math_end(text, opener.end(), limit, _OPENERS[opener.group()])
+    if end is None or opener.group() != "$":
+        return end
+    content = text[opener.end() : end]
+    words = [word for word in _WORD.findall(content) if not word.startswith("\\")]
+    return None if "\n\n" in content or (len(words) > 1 and content[:1].isdigit()) else end
 
 
 def _math_end(text: str, start: int, limit: int, closer: str) -> int | None:
@@ -170,7 +187,7 @@ def _sentence_end(text: str, start: int, limit: int, to_the_end: bool) -> int:
         end, opener = _END.search(text, position, limit), _OPENER.search(text, position, limit)
         if end is None or opener is None or end.start() < opener.start():
             return end.start() if end else limit
-        inside = _math_end(text, opener.end(), limit, _OPENERS[opener.group()])
+        inside = _formula_end(text, opener, limit)
         position = opener.end() if inside is None else inside + len(_OPENERS[opener.group()])
     return limit
 

@@ -18,10 +18,10 @@ _SYMBOL = rf"(?:[A-Za-z]|{_GREEK}|\\text\{{[^{{}}]*\}}){_INDEX}"
 _POINTS = rf"(?:m ?)?(?:\\(?:measured)?angle ?|\\overline ?)?\{{?(?:[A-Z]{_INDEX} ?){{1,6}}\}}?"
 _NAMED = rf"(?:{_POINTS}|{_SYMBOL})"
 _NAME = re.compile(
-    rf"{_NAMED}|m ?\\angle ?[A-Z\d]+|(?:[A-Za-z]{{4,}} ?)+|\|+ ?(?:{_NAMED}|\\overline\{{[^{{}}]*\}}) ?\|+|\[ ?[A-Z]{{3,6}} ?\]|\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)"
+    rf"{_NAMED}|\\text\{{[^{{}}]*\}} ?(?:{_POINTS})|m ?\\angle ?[A-Z\d]+|(?:[A-Za-z]{{4,}}+ ?)++|\|+ ?(?:{_NAMED}|\\overline\{{[^{{}}]*\}}) ?\|+|\[ ?[A-Z]{{3,6}} ?\]|\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)"
     rf"|\\frac\{{ ?{_NAMED} ?\}}\{{ ?{_NAMED} ?\}}|{_NAMED} ?[/:] ?{_NAMED}|\\(?:sin|cos|tan|cot|sec|csc|det|arg|dim|gcd|max|min)(?: ?\^ ?\{{\d\}})? ?.+"
 )
-_APPLIED = re.compile(rf"(?:{_SYMBOL}|{_GREEK})(?: ?\^ ?\{{[^{{}}]*\}})? ?(?=[(\[])|[A-Z]{_INDEX} ?(?=\()")
+_APPLIED = re.compile(rf"(?:{_SYMBOL}|{_GREEK}|\\mathbb\{{[A-Z]\}})(?: ?\^ ?\{{[^{{}}]*\}})? ?(?=[(\[])|[A-Z]{_INDEX} ?(?=\()")
 _LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")
 _EQUATION_VARIABLES = frozenset("xyzrt")
 _MEMBER = re.compile(rf"^({_SYMBOL}(?: ?\([^()]*\))?|\([^()]*\)) ?\\in(?![A-Za-z]) ?")

@@ -59,8 +59,8 @@ _NO_NOUN = re.compile(
     r"\b(?:and|or|not|no|is|are|was|if|when|where|for|than|but|to|from|with|maybe|mod|by|times|less|more|otherwise|each"
     r"|sin|cos|tan|log|ln|sqrt|pi|frac)\b"
 )
-_TOKEN = r"(?:\\text\{[^{}]*\}|\\degree(?: ?[CFK]\b)?|[A-Za-z]+\.?(?:[A-Za-z]\.)*)(?: ?\^ ?\{?-?\d\}?)?"
-_TAIL = re.compile(rf"(?P<gap> ?)(?P<unit>{_TOKEN}(?: ?(?:/|\\cdot)? ?{_TOKEN})*)$")
+_TOKEN = r"(?>\\text\{[^{}]*\}|\\degree(?: ?[CFK]\b)?|[A-Za-z]+\.?(?:[A-Za-z]\.)*)(?: ?\^ ?\{?-?\d\}?)?"
+_TAIL = re.compile(rf"(?P<gap> ?)(?P<unit>{_TOKEN}(?: ?(?:/|\\cdot)? ?{_TOKEN})*+)$")
 _VALUE_END = re.compile(r"(?:[\d})!|\]]|\\pi) ?$")
 _PLAIN_VALUE = re.compile(r"-?[\d.,/]+|-?\d* ?\\frac\{\d+\}\{\d+\}")
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
@@ -103,7 +103,7 @@ def _is_unit(value: str, gap: str, unit: str) -> bool:
         if len(word) == 1 and word not in ("a", "p"):
             if word not in _LETTERS or not gap or not _PLAIN_VALUE.fullmatch(value):
                 return False
-        elif word not in _NAMES and (len(word) < 3 or not gap or not word.islower()):
+        elif word not in _NAMES and word not in _POWERS and (len(word) < 3 or not gap or not word.islower()):
             return False
     return not re.fullmatch(r"\\text\{ ?[A-Za-z] ?\}", unit) or unit[6:-1].strip() in _LETTERS
 
