@@ -23,13 +23,19 @@ class Callbacks:
         self._numbers: dict[int, int] = {}
 
     def refer(self, value: Any) -> tuple[Any, ...]:
-        """What stands for an object of the tests in a request: ("test", number or module, kind, name)."""
+        """What stands for an object of the tests in a request: ("test", number or module, kind, name, arguments).
+
+        The last is there for exceptions only.
+        """
         if library := _place_in_library(value):
             return ("test", library[0], "library", library[1])
         number = self._numbers.get(id(value))
         if number is None:
             number = self._numbers[id(value)] = len(self._objects)
             self._objects.append(value)
+        if isinstance(value, BaseException):
+            nearest = next(kind for kind in type(value).__mro__ if kind.__module__ == "builtins")
+            return ("test", number, "exception", nearest.__name__, list(value.args))
         return ("test", number, _kind(value), str(getattr(value, "__name__", ""))[:100])
 
     def object(self, number: Any) -> Any:

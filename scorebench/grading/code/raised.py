@@ -42,6 +42,7 @@ class ExceptionClasses:
 
     def __init__(self) -> None:
         self._made: dict[Ancestor, type[Exception]] = {}
+        self._joined: dict[tuple[type, type], type[Exception]] = {}
         self._targets: dict[type[Exception], int] = {}
 
     def raised(self, ancestors: list[Ancestor], text: str, arguments: list[Any], remote: Any) -> Exception | None:
@@ -70,10 +71,18 @@ class ExceptionClasses:
             if known is None or here is None:
                 known = here or (known and self._child(ancestor, known))
             else:
-                known = here if issubclass(here, known) else _both(here, known)
+                known = here if issubclass(here, known) else self._both(here, known)
         if known is None or issubclass(known, _STOPS):
             return None
         return known
+
+    def _both(self, first: type[Exception], second: type[Exception]) -> type[Exception]:
+        if (first, second) not in self._joined:
+            try:
+                self._joined[first, second] = type(first.__name__, (first, second), {})
+            except TypeError:  # CPython cannot lay out an object of both
+                return first
+        return self._joined[first, second]
 
     def keep(self, kind: type[Exception], target: int) -> type[Exception]:
         """The same class; from here on it is known under which number the program has it."""
@@ -91,13 +100,6 @@ class ExceptionClasses:
             bases = (base,) if issubclass(base, RaisedByProgram) else (RaisedByProgram, base)
             made = self._made[ancestor] = type(ancestor[1].rpartition(".")[2], bases, {})
         return made
-
-
-def _both(first: type[Exception], second: type[Exception]) -> type[Exception]:
-    try:
-        return type(first.__name__, (first, second), {})
-    except TypeError:  # CPython cannot lay out an object of both
-        return first
 
 
 def _known_class(ancestor: Ancestor) -> type[Exception] | None:

@@ -139,6 +139,9 @@ class RemoteCoroutine(Remote, Coroutine):
     def send(self, value: Any) -> Any:
         raise StopIteration(self._ask("wait"))
 
+    def __next__(self) -> Any:  # asyncio advances a coroutine by this, as Remote has it
+        return self.send(None)
+
     def throw(self, *exception: Any) -> Any:
         raise exception[0]
 

@@ -136,6 +136,8 @@ class Line:
             return ("program", value._target)
         if isinstance(value, type) and (target := self._exceptions.target_of(value)) is not None:
             return ("program", target)
+        if isinstance(value, Exception) and isinstance(remote := vars(value).get("_remote"), Remote):
+            return ("program", remote._target)
         return self._callbacks.refer(value)
 
     def _resolve(self, reference: Any) -> Any:

@@ -76,12 +76,12 @@ class TestObjects:
         """The number of a stand-in; None for what is none."""
         return self._numbers.get(id(value))
 
-    def stand_in(self, number: int | str, kind: str, name: str) -> Any:
+    def stand_in(self, number: int | str, kind: str, name: str, arguments: Any = ()) -> Any:
         """The stand-in of an object of the tests, or a function of Python's own library that they name."""
         if isinstance(number, str):
             return _named(number, name)
         if number not in self._made:
-            made = self._make(number, kind, name)
+            made = self.exception(name, arguments) if kind == "exception" else self._make(number, kind, name)
             self._made[number], self._numbers[id(made)] = made, number
         return self._made[number]
 
