@@ -70,6 +70,10 @@ class Reply:
     computed_tokens: int = 0
 
 
+# How replies are read: "loose" also takes an answer that is not in the form that the prompt asks for.
+Reading = Literal["loose", "strict"]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether an attempt was right, and how that was found out.
@@ -79,12 +83,17 @@ class Verdict:
     answer: the answer as extracted from the reply (math), or the program (code); None if none was found.
     rule: a short stable name of what decided: the rule that found the answer or the check that settled it.
     detail: one line for a person, such as the failing assertion.
+    reading: how the answer was found: "stated" in the form that the prompt asks for, read by a "loose" rule, or "none";
+        "" where nothing was read, as in a verdict on a bare answer.
+    echo: the answer stands word for word in the problem, and the reference does not. The outcome is what it is without.
     """
 
     outcome: Literal["pass", "fail", "error"]
     answer: str | None = None
     rule: str = ""
     detail: str = ""
+    reading: Literal["stated", "loose", "none", ""] = ""
+    echo: bool = False
 
     @property
     def passed(self) -> bool:

@@ -152,7 +152,7 @@ def _describe(exception: BaseException, step: ast.AST | None, tests: Tests) -> s
 def _said(exception: BaseException) -> str:
     """The class and the text of an exception. Its arguments may be the program's data: only short ones are shown."""
     if said_by_program := vars(exception).get("_text"):
-        return said_by_program.partition("\n")[0]
+        return said_by_program.partition("\n")[0].rstrip(": ")
     said = f"{exception.args[0]:.200}" if exception.args and type(exception.args[0]) is str else ""
     return f"{type(exception).__name__}: {said.splitlines()[0]}" if said.strip() else type(exception).__name__
 

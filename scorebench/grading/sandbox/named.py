@@ -46,12 +46,11 @@ class NamedValues(tuple):
     @staticmethod
     def _made(cls: Any, name: str, fields: tuple[str, ...], values: Any) -> NamedValues:
         made = NamedValues(values)
+        made.__dict__.update(zip(fields, made, strict=True))
         made.__dict__.update(_cls=cls, _name=name, _fields=fields)
         return made
 
     def __getattr__(self, name: str) -> Any:
-        if name in self.__dict__["_fields"]:
-            return self[self._fields.index(name)]
         if name.startswith("__"):
             raise AttributeError(name)
         return self._cls._attribute_of(self, name)  # a method or a property of the program's class
