@@ -1,4 +1,4 @@
-"""The commands that read stored runs: compare, leaderboard, scaling, plots, view."""
+"""The commands that read stored runs: compare, leaderboard, scaling."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scorebench.api.errors import UserError
+from scorebench.cli.view import make_folder_of
 
 Out = Annotated[Path, typer.Option(help="Folder of runs, checkpoints and tables.")]
 
@@ -63,7 +64,7 @@ def scaling(
 
     wanted = sample_pools.budgets_of(budgets)
     for file in (plot, csv):
-        _make_folder_of(file)
+        make_folder_of(file)
     config = flags.pop("config")
     if run is None:
         settings = settings_from({**flags, "samples": samples, "temperature": temperature}, config)
@@ -94,55 +95,6 @@ def _check_alone(flag: str, others: dict[str, Any]) -> None:
     for name, value in others.items():
         if name not in ("out", "data") and value not in (None, []):
             raise UserError(f"{flag} takes stored runs as they are; leave --{name.rstrip('_').replace('_', '-')} out.")
-
-
-def _make_folder_of(file: Path | None) -> None:
-    """What cannot be written is told before hours of sampling, not after."""
-    from scorebench.storage.files import disk_faults
-
-    if file is not None:
-        with disk_faults(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_dir():
-            raise UserError(f"{file} is a folder; name a file to write.")
-
-
-def draw_plots(
-    to: Annotated[Path | None, typer.Option(help="Folder for the plots. Default: plots in --out.")] = None,
-    out: Out = Path("results"),
-) -> None:
-    """Plots of all runs and trainings, as PNG and SVG: accuracy, flips, edit distances, training curves."""
-    from scorebench.api.progress import progress
-    from scorebench.report import gallery, plots
-    from scorebench.report.summary import summarize
-    from scorebench.storage.runs import tested_runs
-
-    folder = to or out / "plots"
-    results = [(run, list(run.rows().values())) for run in tested_runs(out / "runs")]
-    summaries = [summarize(run.meta(), episodes, run.name) for run, episodes in results if episodes]
-    pictures = [*gallery.of_runs(summaries), *gallery.of_trainings(out / "checkpoints")]
-    with progress("plots", len(pictures)) as tell:
-        for done, picture in enumerate(pictures, start=1):
-            plots.save(picture.draw(), folder / f"{picture.name}.png")
-            tell(done)
-    print(f"{len(pictures)} plots, as PNG and SVG, in {folder}")
-
-
-def view(
-    to: Annotated[Path | None, typer.Option(help="File to write. Default: view.html in --out.")] = None,
-    transcripts: Annotated[int, typer.Option(min=0, help="Of each kind of flip of a run, at most.")] = 10,
-    out: Out = Path("results"),
-) -> None:
-    """All runs as one HTML page that holds everything: tables, plots, and transcripts to browse."""
-    from scorebench.report.page import page
-    from scorebench.storage.files import replacing
-
-    file = to or out / "view.html"
-    _make_folder_of(file)
-    text = page(out, transcripts)
-    with replacing(file) as part:
-        part.write_text(text, encoding="utf-8")
-    print(file)
 
 
 Results = list[tuple[dict[str, Any], list[Any]]]
