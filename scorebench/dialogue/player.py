@@ -16,11 +16,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from scorebench.api.errors import EngineError, UserError
-from scorebench.api.protocols import Engine, Method, Task
+from scorebench.api.protocols import Ask, Dialogue, Engine, Method, Task
 from scorebench.api.types import Attempt, Episode, Message, Problem, Reply, Sampling, Verdict
 
 NO_REPLY = "engine"  # the rule of an attempt that the engine never made: there is nothing to grade in it
 
+_MOST_ASKS = 1_000  # in one dialogue: a method that asks for more will never end
 _GRADERS = 8  # threads that wait for verdicts; the workers behind them are processes
 
 
@@ -97,8 +98,10 @@ class Player:
         replies: list[Reply] = []
         verdicts: list[asyncio.Future[Verdict]] = []
         sampled = [0]  # tokens of each turn; those of the turn to come stand last
-        ask = next(dialogue)
-        for number in range(10_000):
+        ask = self._next_ask(dialogue, None)
+        for number in range(_MOST_ASKS):
+            if ask is None:
+                break
             given = job.given if ask.attempt and not replies else None
             seed = seed_of(self.seed, job.problem.id, job.sample, number)
             try:
@@ -114,14 +117,15 @@ class Player:
                 sampled.append(0)
                 replies.append(reply)
                 verdicts.append(self._grade(job.problem, reply.text))
-            try:
-                ask = dialogue.send(reply)
-            except StopIteration:
-                break
+            if len(replies) > self.turns:
+                raise self._broken(f"makes more than {self.turns} attempts in a dialogue of {self.turns} turns")
+            ask = self._next_ask(dialogue, reply)
+        else:
+            raise self._broken(f"asks more than {_MOST_ASKS:,} things in one dialogue")
+        if len(replies) < self.turns:
+            raise self._broken(f"makes {len(replies)} attempts in a dialogue of {self.turns} turns")
         parts = zip(replies, await asyncio.gather(*verdicts), sampled[:-1], strict=True)
         attempts = tuple(Attempt(*part) for part in parts)
-        if len(attempts) != self.turns:
-            raise RuntimeError(f"method {self.method.name} made {len(attempts)} attempts in a dialogue of {self.turns}")
         return Episode(
             problem_id=job.problem.id,
             sample=job.sample,
@@ -129,6 +133,27 @@ class Player:
             transcript=tuple(conversation.messages),
             tags=job.problem.tags,
             seconds=time.monotonic() - start,
+        )
+
+    def _next_ask(self, dialogue: Dialogue, reply: Reply | None) -> Ask | None:
+        """What the dialogue asks after this reply (None before the first); None at its end."""
+        try:
+            ask = dialogue.send(reply)  # type: ignore[arg-type]  (None starts a generator)
+        except StopIteration:
+            return None
+        except UserError:
+            raise
+        except Exception as fault:
+            raise self._broken(f"breaks down in its dialogue ({type(fault).__name__}: {fault!s:.200})") from fault
+        if not isinstance(ask, Ask):
+            raise self._broken(f"yields {type(ask).__name__} in its dialogue, where an Ask is needed")
+        return ask
+
+    def _broken(self, what: str) -> UserError:
+        """A fault of the method's author, which the user cannot mend: the sentence says where it is."""
+        method = self.method
+        return UserError(
+            f"The method {method.name} (in {type(method).__module__}) {what}; tell its author, or mend it."
         )
 
     def _grade(self, problem: Problem, text: str) -> asyncio.Future[Verdict]:
