@@ -79,12 +79,17 @@ class Verdict:
     answer: the answer as extracted from the reply (math), or the program (code); None if none was found.
     rule: a short stable name of what decided: the rule that found the answer or the check that settled it.
     detail: one line for a person, such as the failing assertion.
+    reading: how the answer was found: "stated" in the form that was asked for, read by a "loose" rule, or "none"
+        found; "" where it was not recorded.
+    echo: whether the answer stands word for word in the problem while the reference does not.
     """
 
     outcome: Literal["pass", "fail", "error"]
     answer: str | None = None
     rule: str = ""
     detail: str = ""
+    reading: Literal["stated", "loose", "none", ""] = ""
+    echo: bool = False
 
     @property
     def passed(self) -> bool:

@@ -16,12 +16,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scorebench.api.errors import EngineError, UserError
+from scorebench.api.errors import EngineError, PromptTooLongError, UserError
 from scorebench.api.protocols import Ask, Engine, Method, Task
 from scorebench.api.text import as_text
 from scorebench.api.types import Attempt, Episode, Message, Problem, Reply, Sampling, Verdict
 
-NO_REPLY = "engine"  # the rule of an attempt that the engine never made: there is nothing to grade in it
+# The rules of attempts that the engine never made: there is nothing to grade in them.
+NO_REPLY = (EngineError.rule, PromptTooLongError.rule)
 
 _GRADERS = 8  # threads that wait for verdicts; the workers behind them are processes
 _ASKS_A_TURN = 50  # a dialogue that asks more often than this for each of its attempts is taken for endless
@@ -114,7 +115,7 @@ class Player:
         try:
             await self._talk(job, conversation, turns)
         except EngineError as fault:
-            missing = Verdict("error", rule=NO_REPLY, detail=str(fault)[:_DETAIL])
+            missing = Verdict("error", rule=fault.rule, detail=as_text(str(fault)[:_DETAIL]))
             turns += [_Turn(conversation.unanswered(), _known(missing), 0) for _ in range(self.turns - len(turns))]
         verdicts = await asyncio.gather(*(turn.verdict for turn in turns))
         return Episode(
@@ -134,12 +135,9 @@ class Player:
         dialogue, answer = self._dialogue(job), None
         sampled = 0  # tokens since the last attempt
         for number in range(_ASKS_A_TURN * self.turns):
-            try:
-                ask = dialogue.send(answer)
-            except StopIteration:
+            ask = self._next_ask(dialogue, answer)
+            if ask is None:
                 break
-            if not isinstance(ask, Ask):
-                raise self._fault(f"asks {ask!r:.60}, which is no Ask")
             if ask.attempt and len(turns) == self.turns:
                 raise self._fault(f"makes more than the {self.turns} attempts that it was asked for")
             given = job.given if ask.attempt and not turns and job.given else ask.given
@@ -156,6 +154,20 @@ class Player:
         if len(turns) != self.turns:
             raise self._fault(f"makes {len(turns)} attempts where it was asked for {self.turns}")
 
+    def _next_ask(self, dialogue: Generator[Ask, Any, None], answer: Any) -> Ask | None:
+        """What the dialogue asks after this answer (None before the first); None at its end."""
+        try:
+            ask = dialogue.send(answer)
+        except StopIteration:
+            return None
+        except UserError:
+            raise
+        except Exception as fault:
+            raise self._fault(f"breaks down in its dialogue ({type(fault).__name__}: {fault!s:.200})") from fault
+        if not isinstance(ask, Ask):
+            raise self._fault(f"yields {type(ask).__name__} in its dialogue, where an Ask is needed")
+        return ask
+
     def _dialogue(self, job: EpisodeRequest) -> Generator[Ask, Any, None]:
         donor = (job.donor,) if getattr(self.method, "takes_donor", False) else ()
         dialogue = self.method.dialogue(self.task, job.problem, self.turns, *donor)
@@ -168,10 +180,9 @@ class Player:
         return getattr(self.method, "sees_verdicts", False)
 
     def _fault(self, what: str) -> UserError:
-        package = type(self.method).__module__.partition(".")[0]
-        return UserError(
-            f"The method {self.method.name} of the package {package} {what}; take another method, or mend that package."
-        )
+        """A fault of the method's author, which the user cannot mend: the sentence says where it is."""
+        module = type(self.method).__module__
+        return UserError(f"The method {self.method.name} (in {module}) {what}; tell its author, or mend it.")
 
     def _grade(self, problem: Problem, text: str) -> asyncio.Future[Verdict]:
         """The verdict to come. The same reply to the same problem is graded once, or again after an error."""
