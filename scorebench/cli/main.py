@@ -22,6 +22,7 @@ EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max
 app.command()(run.run)
 app.command()(report.compare)
 app.command()(report.leaderboard)
+app.command()(report.power)
 app.command()(with_flags_of(run.run, without=["turns"])(report.scaling))
 app.command()(with_flags_of(run.run, without=EVALUATION)(train.train))
 app.command()(grade.grade)

@@ -36,11 +36,11 @@ from scorebench.statistics.intervals import UNKNOWN, Z_95, Estimate, Floats
 
 
 class Variance(NamedTuple):
-    """Of a mean over seeds and problems. seeds: the part that other seeds would bring, from so many seeds."""
+    """Of a mean over seeds and problems: the part of the problems, and the part of the seeds, known from `of` seeds."""
 
     problems: float
     seeds: float
-    count: int
+    of: int
 
 
 def variance(cells_SP: Floats, extra_P: Sequence[float] = ()) -> Variance:
@@ -68,7 +68,7 @@ def half_width(parts: Sequence[Variance], level: float = 0.05) -> float:
     from scipy.stats import norm, t
 
     squared = norm.isf(level / 2) ** 2 * sum(part.problems for part in parts)
-    squared += sum(t.isf(level / 2, part.count - 1) ** 2 * part.seeds for part in parts if part.seeds > 0)
+    squared += sum(t.isf(level / 2, part.of - 1) ** 2 * part.seeds for part in parts if part.seeds > 0)
     return math.sqrt(squared)
 
 

@@ -17,7 +17,14 @@ from scorebench.report.page.stored import StoredRun
 
 BLOCK = 1_000_000  # characters of text in a block, about
 LONGEST_DETAIL = 300
-FLIPS = {(False, True): "ic", (True, False): "ci", (True, True): "cc", (False, False): "ii", (True,): "c", (False,): "i"}
+FLIPS = {
+    (False, True): "ic",
+    (True, False): "ci",
+    (True, True): "cc",
+    (False, False): "ii",
+    (True,): "c",
+    (False,): "i",
+}
 FLAGS = {"cut": 1, "none": 2, "echo": 4, "loose": 8}  # of an episode: any of its attempts
 KINDS_OF_FLIP = ("ic", "ci", "cc", "ii", "c", "i", "error")
 

@@ -77,7 +77,7 @@ def _accuracy_panels(rows: Sequence[RunSummary], title: str) -> Figure:
         axes.set_xlim(0.75, turns + 0.25)
         axes.set_xticks(range(1, turns + 1), [f"t{turn}" for turn in range(1, turns + 1)])
         axes.tick_params(labelbottom=True)
-    for axes in panels[:: columns][: lines]:
+    for axes in panels[::columns][:lines]:
         axes.set_ylabel("right, %", fontsize=8)
     _remove(panels[len(shown) :])
     return figure
@@ -168,7 +168,7 @@ def edit_histograms(rows: Sequence[RunSummary]) -> Figure:
         axes.set_ylim(0, 100)
     for axes in panels[max(0, len(rows) - columns) : len(rows)]:
         axes.set_xlabel("edit distance / length of both", fontsize=7.5)
-    for axes in panels[:: columns][: lines]:
+    for axes in panels[::columns][:lines]:
         axes.set_ylabel("% of episodes", fontsize=8)
     _remove(panels[len(rows) :])
     return figure

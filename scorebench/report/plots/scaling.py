@@ -64,9 +64,7 @@ def _label(attempts: Axes, tokens: Axes, curves: Sequence[Scaling]) -> None:
     tokens.set_xlabel("sampled tokens a problem", fontsize=8.5)
 
 
-def _ends(
-    lot: Mapping[str, Scaling], looks: Mapping[str, str], named: bool
-) -> list[tuple[float, float, str, str]]:
+def _ends(lot: Mapping[str, Scaling], looks: Mapping[str, str], named: bool) -> list[tuple[float, float, str, str]]:
     """The last point of each line with its name. named: whether the method stands in the name."""
     ends = []
     for method, curve in lot.items():
