@@ -264,10 +264,12 @@ def _three_turns(config: ScoreConfig) -> ScoreConfig:
     )
 
 
-no_stage1 = Score("score-no-stage1", _no_stage1, "SCoRe without Stage I: all steps are Stage II's.")
-no_shaping = Score("score-no-shaping", _no_shaping, "SCoRe without the bonus for the change in Stage II.")
-star_stage2 = Score("score-star-stage2", _star_stage2, "SCoRe with STaR in the place of Stage II.")
-offline = Score("score-offline", _offline, "SCoRe whose second attempts are trained on the base model's first ones.")
-single_turn = Score("rl-single-turn", _single_turn, "Reinforcement learning of attempt 1 alone.")
-multi_turn = Score("rl-multi-turn", _multi_turn, "Reinforcement learning of both attempts: no Stage I, no bonus.")
-three_turns = Score("score-three-turns", _three_turns, "SCoRe for three attempts: Stage I in two parts.")
+no_stage1 = Score("score-no-stage1", _no_stage1, about="SCoRe without Stage I: all steps are Stage II's.")
+no_shaping = Score("score-no-shaping", _no_shaping, about="SCoRe without the bonus for the change in Stage II.")
+star_stage2 = Score("score-star-stage2", _star_stage2, about="SCoRe with STaR in the place of Stage II.")
+offline = Score(
+    "score-offline", _offline, about="SCoRe whose second attempts are trained on the base model's first ones."
+)
+single_turn = Score("rl-single-turn", _single_turn, about="Reinforcement learning of attempt 1 alone.")
+multi_turn = Score("rl-multi-turn", _multi_turn, about="Reinforcement learning of both attempts: no Stage I, no bonus.")
+three_turns = Score("score-three-turns", _three_turns, about="SCoRe for three attempts: Stage I in two parts.")

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from scorebench.api.errors import UserError
-from scorebench.cli import data, doctor, grade, report, reproduce, run, train
+from scorebench.cli import data, doctor, grade, report, reproduce, run, train, view
 from scorebench.cli.flags import with_flags_of
 
 app = typer.Typer(
@@ -22,13 +22,14 @@ EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max
 app.command()(run.run)
 app.command()(report.compare)
 app.command()(report.leaderboard)
+app.command()(report.power)
 app.command()(with_flags_of(run.run, without=["turns"])(report.scaling))
 app.command()(with_flags_of(run.run, without=EVALUATION)(train.train))
 app.command()(grade.grade)
 app.command()(grade.validate)
 app.command()(grade.regrade)
-app.command()(report.view)
-app.command("plots")(report.draw_plots)
+app.command()(view.view)
+app.command("plots")(view.draw_plots)
 app.command("data")(data.make_data)
 app.command()(data.tasks)
 app.command()(data.methods)
