@@ -111,9 +111,9 @@ def problems_of(run: Run, task: Task, data: Path | None = None) -> dict[str, Pro
 
 def _source(run: Run, data: Path | None) -> Source:
     label = run.identity["data"]
-    if label in ("embedded", "hub") and data is None:
-        return Source(label)
-    return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    if data or label.startswith("folder:"):
+        return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    return Source("embedded" if label == "embedded" else "hub")
 
 
 def _write(run: Run, rows: list[dict[str, Any]]) -> None:
