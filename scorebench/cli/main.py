@@ -17,13 +17,14 @@ app = typer.Typer(
     help="What is it worth when a language model corrects itself?",
 )
 
-EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model
+# Flags that have no part in a training.
+EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens", "fresh")
 
 app.command()(run.run)
 app.command()(report.compare)
 app.command()(report.leaderboard)
 app.command()(report.power)
-app.command()(with_flags_of(run.run, without=["turns"])(report.scaling))
+app.command()(with_flags_of(run.run, without=["turns", "fresh"])(report.scaling))
 app.command()(with_flags_of(run.run, without=EVALUATION)(train.train))
 app.command()(grade.grade)
 app.command()(grade.validate)
