@@ -22,7 +22,6 @@ The paper keeps the weights of the highest training reward. Here that is the rew
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scorebench.api import event_loop
 from scorebench.api.progress import Progress, progress
 from scorebench.api.protocols import Dialogue, PolicyEngine, Task, TrainingContext
 from scorebench.api.types import Problem, Sampling
@@ -113,7 +113,7 @@ class Score:
                 imitate_own_corrections(context, self, stage, context.folder / name)
             else:
                 with progress(f"{self.name}, {name}", stage.steps) as tell:
-                    asyncio.run(self._stage(context, config, name, stage, tell))
+                    event_loop.run(self._stage(context, config, name, stage, tell))
 
     async def _stage(
         self, context: TrainingContext, config: ScoreConfig, name: str, stage: Stage, tell: Progress

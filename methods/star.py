@@ -8,11 +8,11 @@ another distribution, and mostly not to edit.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scorebench.api import event_loop
 from scorebench.api.protocols import Dialogue, Method, Task, TrainingContext
 from scorebench.api.types import Problem, Sampling
 from scorebench.dialogue.player import Player, seed_of
@@ -35,7 +35,7 @@ def sample_trajectories(
         await engine.push(context.policy)
         return await collect_trajectories(folder / "dialogues.jsonl", player, problems, dialogues)
 
-    return asyncio.run(play())
+    return event_loop.run(play())
 
 
 def own_corrections(trajectories: Sequence[Trajectory], plus: bool) -> list[Example]:

@@ -54,7 +54,12 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
     expected = tracked("scorebench") | {f"scorebench/{name}" for name in tracked("methods", "tasks")} | exploits
     packed = {name for name in wheel.namelist() if name.startswith("scorebench/")}
     assert packed == expected
-    for name in ("embedded/checkpoints/math/model.safetensors", "reproduction/paper.csv", "methods/score.py", "py.typed"):
+    for name in (
+        "embedded/checkpoints/math/model.safetensors",
+        "reproduction/paper.csv",
+        "methods/score.py",
+        "py.typed",
+    ):
         assert f"scorebench/{name}" in packed
 
 
@@ -69,7 +74,12 @@ def test_the_sdist_has_the_tests_the_pages_and_the_examples(built: Path) -> None
 def test_the_metadata_says_who_where_and_which_extras(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = wheel.read(name).decode()
-    for line in ("Author:", "Project-URL:", "Classifier: Programming Language :: Python :: 3.11", "License-Expression:"):
+    for line in (
+        "Author:",
+        "Project-URL:",
+        "Classifier: Programming Language :: Python :: 3.11",
+        "License-Expression:",
+    ):
         assert f"\n{line}" in metadata, line
     for extra in ("vllm", "tensorboard", "trackio", "wandb", "gguf", "inspect", "browser", "peers"):
         assert f"\nProvides-Extra: {extra}\n" in metadata

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from scorebench import embedded
-from scorebench.api import distributed, registry
+from scorebench.api import distributed, event_loop, registry
 from scorebench.api.config import changed
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, RemoteOpener, Source, Task, Trained
@@ -91,7 +90,7 @@ class Session:
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
         write_settings(run.folder / "run.yaml", s.model_copy(update={**own, "samples": run.identity["samples"]}))
         engine = self._engine(spec)
-        episodes = asyncio.run(
+        episodes = event_loop.run(
             evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
         )
         meta = run.meta()
