@@ -85,11 +85,15 @@ class Ask:
 
     keep: an earlier reply of this dialogue that stands as this attempt; nothing is said or sampled. So a method that
         finds its answer right need not have it written again.
+    given: a reply that stands as the model's answer to these messages; nothing is sampled.
+    fresh: the conversation starts anew with these messages; the model sees nothing of what was said before.
     """
 
     messages: tuple[Message, ...] = ()
     attempt: bool = True
     keep: Reply | None = None
+    given: Reply | None = None
+    fresh: bool = False
 
 
 Dialogue = Generator[Ask, Reply, None]
@@ -99,6 +103,16 @@ class Method(Protocol):
     """A way of correcting oneself: a dialogue and, where it trains, a training.
 
     The same dialogue serves evaluation, data collection and rollouts, so that their prompts cannot drift apart.
+
+    A method may have these attributes too:
+
+    about: one line that says what it is; `scorebench methods` prints it.
+    version: a text that changes with whatever can change a figure. The prompts that a dialogue asks are part of a run's
+        identity without it; code that reads replies is not.
+    sees_verdicts: True for a control whose dialogue is sent (reply, verdict) in the place of the reply; the verdict of
+        a reply that is no attempt is None. No honest method has it.
+    takes_donor: True for a control whose dialogue has a fourth argument: another problem of the same run, or None where
+        the run has one problem only.
     """
 
     @property

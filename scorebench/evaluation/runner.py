@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from scorebench.api.progress import progress
@@ -36,17 +37,19 @@ async def evaluate(
     spent = _meter(engine)
     rows = {key: episode for key, episode in run.rows().items() if not has_error(episode)}
     every = [(problem, sample) for problem in problems for sample in range(samples)]
-    missing = [EpisodeRequest(p, k, _given(p)) for p, k in every if (p.id, k) not in rows]
+    donors = _donors(problems)
+    missing = [EpisodeRequest(p, k, _given(p), donors.get(p.id)) for p, k in every if (p.id, k) not in rows]
     done = len(every) - len(missing)
     with graders() as pool, run.writing() as out, progress(f"{method.name} on {task.name}", len(every), done) as tell:
         player = Player(method, task, engine, sampling, turns, seed, pool)
         passed = sum(episode.attempts[-1].verdict.passed for episode in rows.values())
-        async for episode in player.episodes(missing, engine.at_once):
-            out.append(episode, spent())
-            rows[episode.problem_id, episode.sample] = episode
-            done += 1
-            passed += episode.attempts[-1].verdict.passed
-            tell(done, f"{100 * passed / done:.0f} % right at turn {turns}")
+        async with aclosing(player.episodes(missing, engine.at_once)) as episodes:
+            async for episode in episodes:
+                out.append(episode, spent())
+                rows[episode.problem_id, episode.sample] = episode
+                done += 1
+                passed += episode.attempts[-1].verdict.passed
+                tell(done, f"{100 * passed / done:.0f} % right at turn {turns}")
     return [rows[p.id, k] for p, k in every]
 
 
@@ -54,6 +57,11 @@ def _meter(engine: Engine) -> Callable[[], dict[str, float]]:
     """Reads what an engine has spent from now on; nothing where it keeps no account."""
     start = dict(getattr(engine, "account", {}))
     return lambda: {name: getattr(engine, "account", {})[name] - before for name, before in start.items()}
+
+
+def _donors(problems: Sequence[Problem]) -> Mapping[str, Problem]:
+    """For each problem the one before it, in a circle; nothing where there is one problem only."""
+    return {p.id: problems[at - 1] for at, p in enumerate(problems)} if len(problems) > 1 else {}
 
 
 def has_error(episode: Episode) -> bool:
