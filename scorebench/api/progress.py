@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from scorebench.api import distributed
+from scorebench.api import distributed, verbosity
 
 _EVERY = 10.0  # seconds between lines where there is no terminal
 
@@ -22,7 +22,7 @@ class Progress(Protocol):
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
     """Shows work of `total` units, `done` of which were done before."""
-    if not distributed.is_first():
+    if verbosity.quiet or not distributed.is_first():
         yield lambda done, note="": None
     elif sys.stderr.isatty():
         with _bar(title, total, done) as tell:

@@ -9,12 +9,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from scorebench.api.chat import Chat
 from scorebench.api.types import Message, Problem, Reply, Sampling, Verdict
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel  # imported late: it takes a tenth of a second
 
 Split = Literal["train", "validation", "test"]
 

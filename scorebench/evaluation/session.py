@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from scorebench import embedded
-from scorebench.api import distributed, event_loop, registry
+from scorebench.api import distributed, event_loop, registry, verbosity
 from scorebench.api.config import changed
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, RemoteOpener, Source, Task, Trained
@@ -29,7 +29,7 @@ _MAX_TOKENS_EMBEDDED = 256
 
 
 def tell(line: str) -> None:
-    if distributed.is_first():
+    if distributed.is_first() and not verbosity.quiet:
         print(line, file=sys.stderr, flush=True)
 
 
