@@ -23,9 +23,10 @@ def checked(model: type[M], values: Mapping[str, Any], where: str) -> M:
 
 
 def changed(config: M, assignments: Sequence[str]) -> M:
-    """A method's configuration with `--set name.of.field=value` applied; a stage may be named without `stages.`."""
-    import yaml
+    """A configuration with each `--set name.of.field=value` applied. A stage may be named without `stages.`.
 
+    Raises UserError for a name that the configuration does not have and for a value that the field does not take.
+    """
     values = config.model_dump()
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -39,9 +40,21 @@ def changed(config: M, assignments: Sequence[str]) -> M:
             at = at.get(name) if isinstance(at, dict) else None
         if not isinstance(at, dict) or last not in at:
             raise UserError(f"--set: there is no {path!r}; there are {', '.join(_paths(values))}.")
-        number = yaml.safe_load(f"[{text}]")
-        at[last] = number if isinstance(at[last], list | tuple) else number[0] if len(number) == 1 else text
+        at[last] = _value(assignment, text, several=isinstance(at[last], list | tuple))
     return checked(type(config), values, "--set")
+
+
+def _value(assignment: str, text: str, several: bool) -> Any:
+    """The value of one assignment, read as YAML; `none` is no value. several: the field holds a list."""
+    import yaml
+
+    if text.strip().lower() == "none":
+        return None
+    try:
+        read = yaml.safe_load(f"[{text}]")
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: a date that the calendar lacks
+        raise UserError(f"--set {assignment!r}: {text!r} cannot be read as a value; write --set name=value.") from fault
+    return read if several else read[0] if isinstance(read, list) and len(read) == 1 else text
 
 
 def _paths(values: Mapping[str, Any], before: str = "") -> list[str]:

@@ -21,6 +21,7 @@ from scorebench.api.types import Attempt, Episode, Message, Problem, Reply, Samp
 
 NO_REPLY = "engine"  # the rule of an attempt that the engine never made: there is nothing to grade in it
 
+_KEPT = 4096  # verdicts that a player remembers
 _GRADERS = 8  # threads that wait for verdicts; the workers behind them are processes
 
 
@@ -57,8 +58,8 @@ class Player:
     """Plays jobs with one method, task and engine.
 
     graders: the threads in which verdicts are awaited; the work itself is done by worker processes.
-    formed: the verdicts so far and those to come, for replies that come again: most second attempts of an untrained
-        model are its first.
+    formed: the latest verdicts, finished or not, by problem and reply. A reply that comes again is not graded again;
+        an untrained model often repeats its first attempt. At most _KEPT verdicts are kept.
     """
 
     method: Method
@@ -136,7 +137,10 @@ class Player:
         key = seed_of(problem.id, text)
         verdict = self.formed.get(key)
         if verdict is None or (verdict.done() and verdict.result().outcome == "error"):
+            self.formed.pop(key, None)
             verdict = self.formed[key] = self.graders.submit(graded, self.task.grade, problem, text)
+            if len(self.formed) > _KEPT:
+                del self.formed[next(iter(self.formed))]  # the oldest
         return asyncio.wrap_future(verdict)
 
 
