@@ -19,6 +19,12 @@ class Progress(Protocol):
         ...
 
 
+def say(line: str) -> None:
+    """Tells the user one line. Of several processes the first one speaks."""
+    if distributed.is_first():
+        print(line, file=sys.stderr, flush=True)
+
+
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
     """Shows work of `total` units, `done` of which were done before."""

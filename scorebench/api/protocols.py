@@ -48,6 +48,10 @@ class Task(Protocol):
     trained_on: the task whose train split methods are trained on; its own name, but "mbpp" for humaneval.
     correction: the fixed instruction that asks for another attempt; it reveals nothing about the last one.
     answer_form: the sentence that asks for the final answer in a form that grade() reads.
+
+    A task may have two more members. gold(problem) is a reply that must pass, for `scorebench validate`.
+    solution(problem) is a worked solution in the form that the prompt asks for, to fine-tune on; the method sft takes
+    gold(problem) where there is none.
     """
 
     @property
@@ -165,6 +169,7 @@ class TrainingContext(Protocol):
     problems: those of the train split. seed: of everything that is drawn.
     folder: where the method keeps its state and its logs; whatever lies there, train() goes on from it.
     graders: threads that wait for verdicts.
+    watch: how the training is evaluated and reported while it runs (scorebench.training.monitor.Watch).
     """
 
     @property
@@ -185,6 +190,8 @@ class TrainingContext(Protocol):
     def graders(self) -> Executor: ...
     @property
     def system_prompt(self) -> str | None: ...
+    @property
+    def watch(self) -> Any: ...
 
     def engine(self) -> PolicyEngine:
         """The engine that plays the policy's dialogues. It has the policy's weights after push(), and not before."""
@@ -195,12 +202,19 @@ class TrainingContext(Protocol):
         ...
 
     def batches(self, size: int, stage: str, start: int) -> Iterator[list[Problem]]:
-        """Batches of problems from step `start` on: every problem once in an epoch, in an order made of the seed."""
+        """Batches of exactly `size` problems from step `start` on, in an order made of the seed.
+
+        Every problem comes once before any comes again.
+        """
         ...
 
 
 class Trained(Method, Protocol):
-    """A method that changes the model before it is evaluated."""
+    """A method that changes the model before it is evaluated.
+
+    It may have an attribute `budget_note`, one sentence for tables: why its training has another number of sampled
+    replies or gradient steps than the others on the same task.
+    """
 
     def preset(self, task: Task, embedded: bool) -> BaseModel:
         """The configuration to train with on this task: the paper's, or the embedded world's. All of it is identity."""

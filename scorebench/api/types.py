@@ -27,6 +27,8 @@ class Problem:
         unless the task's prompt says so.
     tags: what results are broken down by (subject, level, ...).
     given: a fixed first attempt, for tasks of repair (MBPP-R); None where the model makes its own.
+    solution: the worked solution that the data set has for the problem; None where it has none. A model never sees it
+        in a prompt; a method may fine-tune on it.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Problem:
     reference: Any
     tags: Mapping[str, str | int] = field(default_factory=dict)
     given: str | None = None
+    solution: str | None = None
 
 
 @dataclass(frozen=True)

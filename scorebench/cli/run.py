@@ -45,6 +45,9 @@ def run(
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="Put before every dialogue.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a training: --set stage2.alpha=5.")] = None,
+    report_to: Annotated[
+        str | None, typer.Option(help="Where a training reports to: tensorboard, trackio, wandb, or several.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of flags; flags given here win.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where runs are written. Default ./results.")] = None,
 ) -> None:

@@ -184,7 +184,8 @@ class Session:
 
         def do() -> None:
             tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
+            validation = school.load("validation", self.source).problems if tuning.evaluate_every else ()
+            train(training, method, config, school, loaded.problems, spec, s.seed, tuning, validation, s.report_to)
 
         return training, do
 

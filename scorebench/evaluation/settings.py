@@ -44,6 +44,7 @@ class Settings(BaseModel):
     device: str = "auto"
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     system_prompt: str | None = None
+    report_to: Annotated[list[Literal["tensorboard", "trackio", "wandb"]], BeforeValidator(_split)] = []
     set: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
 
 
