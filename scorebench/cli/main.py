@@ -10,7 +10,7 @@ import typer
 from scorebench import __version__
 from scorebench.api import verbosity
 from scorebench.api.errors import UserError
-from scorebench.cli import data, doctor, grade, report, reproduce, run, train
+from scorebench.cli import data, doctor, grade, report, reproduce, run, train, view
 from scorebench.cli.flags import Command, with_flags_of, with_levels
 from scorebench.cli.preview import with_previews
 
@@ -27,13 +27,14 @@ COMMANDS: dict[str, Command] = {
     "run": with_previews(run.run),
     "compare": report.compare,
     "leaderboard": report.leaderboard,
+    "power": report.power,
     "scaling": with_flags_of(run.run, without=["turns", "fresh"])(report.scaling),
     "train": with_previews(with_flags_of(run.run, without=EVALUATION)(train.train)),
     "grade": grade.grade,
     "validate": grade.validate,
     "regrade": grade.regrade,
-    "view": report.view,
-    "plots": report.draw_plots,
+    "view": view.view,
+    "plots": view.draw_plots,
     "data": data.make_data,
     "tasks": data.tasks,
     "methods": data.methods,
