@@ -14,6 +14,8 @@ _EVERY = 10.0  # seconds between lines where there is no terminal
 
 
 class Progress(Protocol):
+    """What is called as work goes on."""
+
     def __call__(self, done: int, note: str = "") -> None:
         """So many units are done; the note is shown beside them."""
         ...

@@ -43,29 +43,40 @@ class Loaded:
 class Task(Protocol):
     """A benchmark: problems, prompts, verdicts.
 
-    name, version: anything that can change a number changes the version.
-    world: the embedded model that this task is played with when no model is named ("math" or "code").
-    trained_on: the task whose train split methods are trained on; its own name, but "mbpp" for humaneval.
-    correction: the fixed instruction that asks for another attempt; it reveals nothing about the last one.
-    answer_form: the sentence that asks for the final answer in a form that grade() reads.
-
-    A task may have two more members. gold(problem) is a reply that must pass, for `scorebench validate`.
+    A task may have more members. gold(problem) is a reply that must pass, for `scorebench validate`.
     solution(problem) is a worked solution in the form that the prompt asks for, to fine-tune on; the method sft takes
-    gold(problem) where there is none.
+    gold(problem) where there is none. about is one line for `scorebench tasks`.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that the task is registered under."""
+        ...
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """It changes with whatever can change a figure: problems, prompts, verdicts."""
+        ...
+
     @property
-    def world(self) -> str: ...
+    def world(self) -> str:
+        """The embedded model that plays this task when no model is named: "math" or "code"."""
+        ...
+
     @property
-    def trained_on(self) -> str: ...
+    def trained_on(self) -> str:
+        """The task whose train split methods are trained on: mostly this one; for humaneval it is mbpp."""
+        ...
+
     @property
-    def correction(self) -> str: ...
+    def correction(self) -> str:
+        """The fixed instruction that asks for another attempt. It says nothing about the last attempt."""
+        ...
+
     @property
-    def answer_form(self) -> str: ...
+    def answer_form(self) -> str:
+        """The sentence that asks for the answer in a form that grade() reads."""
+        ...
 
     def load(self, split: Split, source: Source) -> Loaded:
         """Problems of a split, all of them; UserError if any is missing, unreadable or cannot be graded."""
@@ -121,7 +132,9 @@ class Method(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that the method is registered under."""
+        ...
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
         """Yields Asks and receives Replies; exactly `turns` of the Asks are attempts."""
@@ -133,15 +146,22 @@ class Engine(Protocol):
 
     Local engines are token-exact: they are given ids and give ids, and `chat` is what makes the ids of a dialogue.
     Remote ones work on messages; their `chat` is None and the ids that they are given are empty.
-    at_once: how many dialogues should be open for the engine to be busy.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that the engine is registered under."""
+        ...
+
     @property
-    def chat(self) -> Chat | None: ...
+    def chat(self) -> Chat | None:
+        """What makes the token ids of a dialogue; None for an engine that takes messages."""
+        ...
+
     @property
-    def at_once(self) -> int: ...
+    def at_once(self) -> int:
+        """How many dialogues should be open at a time, so that the engine is busy."""
+        ...
 
     async def reply(
         self, prompt_ids: tuple[int, ...], messages: tuple[Message, ...], sampling: Sampling, seed: int
@@ -163,35 +183,57 @@ class PolicyEngine(Engine, Protocol):
 
 
 class TrainingContext(Protocol):
-    """What a training method is given: the policy, which it changes in place, and all that it trains with.
-
-    policy, reference: the model to train, and the base model, frozen, which stands behind every KL.
-    problems: those of the train split. seed: of everything that is drawn.
-    folder: where the method keeps its state and its logs; whatever lies there, train() goes on from it.
-    graders: threads that wait for verdicts.
-    watch: how the training is evaluated and reported while it runs (scorebench.training.monitor.Watch).
-    """
+    """What a training method is given: the policy, which it changes in place, and all that it trains with."""
 
     @property
-    def policy(self) -> Any: ...
+    def policy(self) -> Any:
+        """The model to train."""
+        ...
+
     @property
-    def reference(self) -> Any: ...
+    def reference(self) -> Any:
+        """The base model, frozen, which stands behind every KL."""
+        ...
+
     @property
-    def tokenizer(self) -> Any: ...
+    def tokenizer(self) -> Any:
+        """The tokenizer of both."""
+        ...
+
     @property
-    def task(self) -> Task: ...
+    def task(self) -> Task:
+        """The task that is trained on."""
+        ...
+
     @property
-    def problems(self) -> Sequence[Problem]: ...
+    def problems(self) -> Sequence[Problem]:
+        """The problems of its train split."""
+        ...
+
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """The seed of everything that is drawn."""
+        ...
+
     @property
-    def folder(self) -> Path: ...
+    def folder(self) -> Path:
+        """Where the method keeps its state and its logs; whatever lies there, train() goes on from it."""
+        ...
+
     @property
-    def graders(self) -> Executor: ...
+    def graders(self) -> Executor:
+        """Threads that wait for verdicts."""
+        ...
+
     @property
-    def system_prompt(self) -> str | None: ...
+    def system_prompt(self) -> str | None:
+        """The system prompt of every dialogue; None where there is none."""
+        ...
+
     @property
-    def watch(self) -> Any: ...
+    def watch(self) -> Any:
+        """How the training is evaluated and reported while it runs (scorebench.training.monitor.Watch)."""
+        ...
 
     def engine(self) -> PolicyEngine:
         """The engine that plays the policy's dialogues. It has the policy's weights after push(), and not before."""
@@ -226,10 +268,12 @@ class Trained(Method, Protocol):
 
 
 class Metered(Engine, Protocol):
-    """An engine whose tokens are paid for. account: what was spent since it was opened, by name (tokens, dollars)."""
+    """An engine whose tokens are paid for."""
 
     @property
-    def account(self) -> Mapping[str, float]: ...
+    def account(self) -> Mapping[str, float]:
+        """What was spent since the engine was opened, by name: tokens, dollars."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -259,7 +303,9 @@ class Opener(Protocol):
     every engine takes; ModelSpec.options is then one of these.
     """
 
-    def __call__(self, spec: ModelSpec) -> Engine: ...
+    def __call__(self, spec: ModelSpec) -> Engine:
+        """Opens the model. Raises UserError where it cannot be opened."""
+        ...
 
 
 class RemoteOpener(Opener, Protocol):

@@ -96,6 +96,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """Whether the outcome is "pass"; an error has not passed."""
         return self.outcome == "pass"
 
 
