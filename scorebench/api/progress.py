@@ -1,4 +1,4 @@
-"""Tells the user how far things are: a bar on a terminal, a line now and then elsewhere. Always to standard error."""
+"""Shows how far the work is, on standard error: a bar on a terminal, and a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Progress(Protocol):
     """What is called as work goes on."""
 
     def __call__(self, done: int, note: str = "") -> None:
-        """So many units are done; the note is shown beside them."""
+        """Shows that so many units are done, with a note beside them."""
         ...
 
 
@@ -29,7 +29,7 @@ def say(line: str) -> None:
 
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
-    """Shows work of `total` units, `done` of which were done before."""
+    """Shows the progress of work of `total` units. `done` of them were finished before, by an earlier command."""
     if verbosity.quiet or not distributed.is_first():
         yield lambda done, note="": None
     elif sys.stderr.isatty():

@@ -1,6 +1,6 @@
-"""What a task, a method and an engine are: the three things that other packages can add.
+"""What a task, a method and an engine must have. Other packages can add all three.
 
-The engine room knows them by these protocols alone, and finds them through entry points (registry.py).
+The rest of scorebench uses them through these protocols only, and finds them through entry points (registry.py).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Source:
 class Loaded:
     """The problems of one split, and the label of their source.
 
-    data: "embedded", "hub", or "folder:" and eight digits of the files' digest. It stands in every row of every
-        table, so that embedded problems are never taken for the benchmark.
+    data: "embedded", "hub", or "folder:" and eight digits of the files' digest. Every row of every table shows it, so
+        that nobody takes embedded problems for the benchmark.
     """
 
     problems: tuple[Problem, ...]
@@ -97,10 +97,10 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Ask:
-    """What a dialogue wants said next: messages to append, and whether the reply to them is an attempt.
+    """The next step of a dialogue: messages to add to it, and whether the reply to them is an attempt.
 
-    keep: an earlier reply of this dialogue that stands as this attempt; nothing is said or sampled. So a method that
-        finds its answer right need not have it written again.
+    keep: an earlier reply of this dialogue, which is used as this attempt. No message is added and nothing is sampled.
+        A method that finds its answer right uses this, so that the model does not write the answer again.
     given: a reply that stands as the model's answer to these messages; nothing is sampled.
     fresh: the conversation starts anew with these messages; the model sees nothing of what was said before.
     """
@@ -116,7 +116,7 @@ Dialogue = Generator[Ask, Reply, None]
 
 
 class Method(Protocol):
-    """A way of correcting oneself: a dialogue and, where it trains, a training.
+    """A way of self-correction: a dialogue, and a training where the method has one.
 
     The same dialogue serves evaluation, data collection and rollouts, so that their prompts cannot drift apart.
 
@@ -137,15 +137,15 @@ class Method(Protocol):
         ...
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
-        """Yields Asks and receives Replies; exactly `turns` of the Asks are attempts."""
+        """A generator that yields Asks and receives Replies. Exactly `turns` of the Asks are attempts."""
         ...
 
 
 class Engine(Protocol):
     """Something that continues a conversation.
 
-    Local engines are token-exact: they are given ids and give ids, and `chat` is what makes the ids of a dialogue.
-    Remote ones work on messages; their `chat` is None and the ids that they are given are empty.
+    A local engine takes token ids and gives token ids; its `chat` makes the ids of a dialogue. A remote engine takes
+    messages; its `chat` is None, and it is given no ids.
     """
 
     @property
@@ -166,7 +166,7 @@ class Engine(Protocol):
     async def reply(
         self, prompt_ids: tuple[int, ...], messages: tuple[Message, ...], sampling: Sampling, seed: int
     ) -> Reply:
-        """One reply. The same arguments give the same reply, whatever else runs beside it."""
+        """One reply. The same arguments give the same reply, whatever else the engine does at the same time."""
         ...
 
 
@@ -174,11 +174,11 @@ class PolicyEngine(Engine, Protocol):
     """An engine that plays a policy while it is trained."""
 
     async def push(self, policy: Any) -> None:
-        """Plays with the policy's weights as they are now; between dialogues only."""
+        """Takes over the policy's present weights. Called only while no dialogue is open."""
         ...
 
     def forget(self) -> None:
-        """Lets go of what it keeps of dialogues in memory that the trainer could use."""
+        """Frees the memory in which it keeps dialogues, so that the trainer can use it."""
         ...
 
 
@@ -236,7 +236,7 @@ class TrainingContext(Protocol):
         ...
 
     def engine(self) -> PolicyEngine:
-        """The engine that plays the policy's dialogues. It has the policy's weights after push(), and not before."""
+        """The engine that plays the policy's dialogues. Call push() before: only then has it the policy's weights."""
         ...
 
     def hf_engine(self, model: Any) -> PolicyEngine:
@@ -259,11 +259,14 @@ class Trained(Method, Protocol):
     """
 
     def preset(self, task: Task, embedded: bool) -> BaseModel:
-        """The configuration to train with on this task: the paper's, or the embedded world's. All of it is identity."""
+        """The configuration to train with on this task: the paper's, or the embedded world's.
+
+        All of it is part of what defines a training: another value is another training.
+        """
         ...
 
     def train(self, context: TrainingContext, config: Any) -> None:
-        """Trains context.policy in place. Killed and called again in the same folder, it ends with the same weights."""
+        """Trains context.policy in place. When it is killed and called again, it ends with the same weights."""
         ...
 
 
@@ -278,7 +281,7 @@ class Metered(Engine, Protocol):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model, and how to hold it.
+    """Which model to open, and how.
 
     path: a folder or a name on the hub. label: what tables call it. dtype, device: "auto" takes bfloat16 on a GPU and
     float32 elsewhere; the GPU where there is one. batch_size: dialogues decoded at once, 0 for automatic.
@@ -297,10 +300,10 @@ class ModelSpec:
 
 
 class Opener(Protocol):
-    """What is registered as an engine: from a model to the engine that plays it. A function is enough.
+    """What is registered as an engine: a function that takes a model and returns the engine that plays it.
 
-    An opener may have an attribute `options`, a pydantic model of the --model-args that it takes beside those that
-    every engine takes; ModelSpec.options is then one of these.
+    It may have an attribute `options`: a pydantic model of the --model-args that this engine takes, beside those that
+    all engines take. ModelSpec.options is then an instance of it.
     """
 
     def __call__(self, spec: ModelSpec) -> Engine:
@@ -309,8 +312,8 @@ class Opener(Protocol):
 
 
 class RemoteOpener(Opener, Protocol):
-    """Opens a model that has no weights here, and can therefore not be trained."""
+    """Opens a model whose weights are elsewhere, behind an endpoint. Such a model cannot be trained."""
 
     def identify(self, spec: ModelSpec) -> Mapping[str, Any]:
-        """What tells this model from every other, in the place of its weights' digest; UserError if there is none."""
+        """What identifies this model, where there is no digest of its weights. Raises UserError if nothing does."""
         ...

@@ -1,4 +1,4 @@
-"""What this machine has, and what to do about what it lacks: `scorebench doctor`. One line a matter."""
+"""`scorebench doctor`: what this machine has, and what to do about what is missing. One line for each subject."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def doctor(
 
 
 def examine(out: Path) -> Iterator[str]:
-    """The lines, each as soon as it is known. A fault of one matter is said in its line and hides no other."""
+    """The lines, each as soon as it is known. If one check breaks down, its line says so, and the others go on."""
     matters: dict[str, Callable[[], str]] = {
         "python": _python,
         "packages": _packages,
