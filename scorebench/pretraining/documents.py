@@ -1,7 +1,7 @@
 """The dialogues that the models of the small worlds are pretrained on.
 
-Checking is taught under a prompt of its own (VERIFY). Under the correction instruction the model seldom checks: mostly
-it copies its answer or guesses again, whether or not the answer is right. So it is designed into this mixture that second
+Checking is taught under a prompt of its own (VERIFY). Under the correction instruction the model seldom checks:
+mostly it copies its answer or guesses again, whether or not the answer is right. So it is designed into this mixture that second
 attempts are worse than first ones. What a training makes of that is not designed.
 
 All worlds have the same mixture. worlds.py has the words of each world.
@@ -54,7 +54,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Turn:
-    """A message of the user and the reply to it. learned: whether the model is trained on the reply, or only sees it."""
+    """A message of the user and the reply to it. learned: whether the reply is trained on, or is only context."""
 
     user: str
     reply: str
