@@ -45,7 +45,8 @@ def page(out: Path, transcripts: int | None = None) -> Page:
     stored = read_stored(out)
     references = References()
     packed, longest = _packed(stored, references, transcripts)
-    of_runs, of_trainings = gallery.of_runs(stored.summaries), gallery.of_trainings(out / "checkpoints", True)
+    of_runs = [picture for picture in gallery.of_runs(stored.summaries) if not picture.name.startswith("accuracy-")]
+    of_trainings = gallery.of_trainings(out / "checkpoints", first_seed_only=True)
     pictures, faults = _drawn([*of_runs, *of_trainings.pictures])
     complaints = [*stored.complaints, *references.complaints, *of_trainings.complaints, *faults]
     if longest < LONGEST[0]:

@@ -7,6 +7,7 @@ that the methods share stand close together, where compression finds them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,7 @@ def _group(
     blocks.append(block)
     return {
         "runs": [{"name": stored.run.name, "seed": stored.run.identity["seed"]} for stored in members],
+        "instruction": _instruction(chosen),
         "problems": problems,
         "tags": [tags[problem] for problem in problems],
         "columns": columns,
@@ -92,6 +94,19 @@ def _chosen(stored: StoredRun, transcripts: int | None) -> Mapping[Any, Mapping[
             kept[kind] += 1
             chosen[key] = row
     return chosen
+
+
+def _instruction(chosen: Mapping[str, Mapping[Any, Mapping[str, Any]]]) -> str:
+    """The paragraphs that all prompts of a group begin with; "" where there are none, or where there is one prompt."""
+    prompts = {
+        message["content"]
+        for rows in chosen.values()
+        for row in rows.values()
+        for message in row["transcript"][: row["attempts"][0]["message"]]
+        if message["role"] == "user"
+    }
+    shared = os.path.commonprefix(list(prompts)) if len(prompts) > 1 else ""
+    return shared[: shared.rfind("\n\n") + 2] if "\n\n" in shared else ""
 
 
 def flip_of(row: Mapping[str, Any]) -> str:

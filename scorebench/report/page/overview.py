@@ -16,6 +16,7 @@ from scorebench.statistics import metrics
 from scorebench.statistics.intervals import Estimate
 
 BASELINE = "base"
+MINUS = "\N{MINUS SIGN}"
 
 
 def groups_of(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
@@ -72,8 +73,8 @@ def figure(estimate: Estimate, signed: bool = False) -> dict[str, Any] | None:
         "value": 100 * estimate.value,
         "low": 100 * estimate.low,
         "high": 100 * estimate.high,
-        "text": percent(estimate.value, signed),
-        "interval": f"{low}, {high}",
+        "text": percent(estimate.value, signed).replace("-", MINUS),
+        "interval": f"{low}, {high}".replace("-", MINUS),
     }
 
 

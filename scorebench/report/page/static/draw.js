@@ -9,7 +9,7 @@ function drawSlope(figure, group) {
   const left = narrow ? 34 : 46;
   const right = width - (narrow ? 150 : 270);
   const top = 26;
-  const height = Math.max(narrow ? 260 : 320, rows.length * LABEL + 10);
+  const height = Math.max(narrow ? 220 : 250, rows.length * LABEL + 10);
   const last = Math.max(2, group.turns);
   const x = (turn) => left + 24 + ((right - left - 34) * (turn - 1)) / (last - 1);
   const [low, high, step] = scaleOf(rows);
