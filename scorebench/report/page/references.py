@@ -9,7 +9,7 @@ from typing import Any
 from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.evaluation.regrade import problems_of
-from scorebench.storage.runs import Run, digest
+from scorebench.storage.runs import Run
 
 LONGEST = 4_000  # characters of a reference
 
@@ -23,7 +23,7 @@ class References:
 
     def of(self, run: Run, problem: str) -> str | None:
         """The reference of a problem as text; None where the problems of the run cannot be loaded."""
-        key = digest([run.identity["task"], run.identity["data"], run.identity.get("problems")])
+        key = json.dumps([run.identity["task"], run.identity["data"], run.identity.get("problems")], default=str)
         if key not in self._found:
             self._found[key] = self._load(run)
         return self._found[key].get(problem)

@@ -102,7 +102,7 @@ def _from_to(values: np.ndarray) -> str:
 
 
 def _panel_title(axes: Axes, label: str, figures: str, colour: str) -> None:
-    axes.set_title(f"{plain(label)}\n", loc="left", fontsize=8.5, fontweight="bold", color=colour, pad=2)
+    axes.set_title(plain(label), loc="left", fontsize=8.5, fontweight="bold", color=colour, pad=13)
     axes.text(0, 1.03, figures, transform=axes.transAxes, fontsize=8, color=QUIET, va="bottom")
 
 
