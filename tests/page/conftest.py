@@ -43,7 +43,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def watch(browser: Any) -> Iterator[Any]:
-    """Opens tabs of a size and theme; at the end none of them may have complained, asked for anything or shown a dialog."""
+    """Opens tabs of a size and theme; none of them may complain, ask for anything or show a dialog."""
     tabs: list[Watched] = []
 
     def opened(width: int = 1280, height: int = 800, scheme: str = "light") -> Watched:
@@ -52,7 +52,9 @@ def watch(browser: Any) -> Iterator[Any]:
         tab.on("dialog", lambda dialog: (watched.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
         tab.on("pageerror", lambda error: watched.complaints.append(f"error {error}"))
         tab.on("console", lambda line: line.type == "error" and watched.complaints.append(f"console {line.text}"))
-        tab.on("request", lambda request: _is_foreign(request.url) and watched.complaints.append(f"request {request.url}"))
+        tab.on(
+            "request", lambda request: _is_foreign(request.url) and watched.complaints.append(f"request {request.url}")
+        )
         tab.on("popup", lambda popup: watched.complaints.append(f"popup {popup.url}"))
         tabs.append(watched)
         return watched

@@ -33,7 +33,8 @@ def episode(
     transcript: list[Message] = []
     for turn, text in enumerate(replies):
         question = f"{INSTRUCTION}The question of {problem}" if turn == 0 else "There might be an error. Correct it."
-        transcript += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+        transcript.append({"role": "user", "content": question})
+        transcript.append({"role": "assistant", "content": text})
     attempts = tuple(
         Attempt(Reply(text, tokens=3, finish_reason=finish), Verdict(OUTCOMES[outcome], answer, "a rule", detail))  # type: ignore[arg-type]
         for text, outcome in zip(replies, outcomes, strict=True)
@@ -60,7 +61,9 @@ def store(out: Path, episodes: Sequence[Episode], method: str = "base", model: s
     return folder
 
 
-WORDS = [f"{a}{b}{c}" for a in ("tri", "quo", "num", "sum", "par") for b in ("an", "ti", "me") for c in ("gle", "ent", "ty")]
+WORDS = [
+    f"{a}{b}{c}" for a in ("tri", "quo", "num", "sum", "par") for b in ("an", "ti", "me") for c in ("gle", "ent", "ty")
+]
 SUBJECTS = ("Algebra", "Geometry", "Number Theory")
 
 

@@ -1,4 +1,4 @@
-"""The page holds everything it shows, is packed small, lets nothing of a reply become markup, and survives damaged runs."""
+"""The page holds what it shows, is packed small, makes no markup of replies, and survives damaged runs."""
 
 from __future__ import annotations
 
@@ -117,13 +117,21 @@ def test_nothing_comes_from_elsewhere_and_no_element_has_a_handler(results: Path
 
 def test_the_script_of_the_page_makes_no_markup_of_texts() -> None:
     for file in (Path(build.__file__).parent / "static").glob("*.js"):
-        found = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", file.read_text())
+        found = re.findall(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", file.read_text()
+        )
         assert found == [], file.name
 
 
 def test_hostile_names_and_texts_are_no_markup(tmp_path: Path) -> None:
     evil = "".join(REPLIES[name] for name in ("end of script", "event handler", "form", "ANSI"))
-    store(tmp_path, [episode(evil, "01", evil, answer=evil, detail=evil, subject=evil)], method=evil, model=evil, data=evil)
+    store(
+        tmp_path,
+        [episode(evil, "01", evil, answer=evil, detail=evil, subject=evil)],
+        method=evil,
+        model=evil,
+        data=evil,
+    )
     store(tmp_path, [episode(evil, "01", evil)], method="base", model=evil, data=evil)
     read = Reader(page(tmp_path).html)
     allowed = {"script": 3 + len(unpacked(read)), "style": 1, "form": 2, "iframe": 0, "object": 0, "base": 0, "svg": 0}
@@ -195,7 +203,10 @@ def test_verdicts_are_read_with_and_without_the_newer_fields() -> None:
 def test_a_reference_is_an_answer_or_the_tests_of_a_program() -> None:
     assert as_text("\\frac{1}{2}") == "\\frac{1}{2}"
     assert as_text(9) == "9"
-    assert as_text({"tests": ("assert f(1) == 2", "assert f(2) == 3"), "gold": "secret"}) == "assert f(1) == 2\nassert f(2) == 3"
+    assert (
+        as_text({"tests": ("assert f(1) == 2", "assert f(2) == 3"), "gold": "secret"})
+        == "assert f(1) == 2\nassert f(2) == 3"
+    )
 
 
 DAMAGES = {
@@ -203,7 +214,8 @@ DAMAGES = {
     "a foreign file": ("run.json", '{"name": "somebody else\'s"}'),
     "a name that is no text": (
         "run.json",
-        '{"identity": {"task": {"name": 3}, "data": "hub", "split": "test", "method": {"name": "a"}, "model": {"name": "m"}, "seed": 0}, "about": {}}',
+        '{"identity": {"task": {"name": 3}, "data": "hub", "split": "test", "method": {"name": "a"}, '
+        '"model": {"name": "m"}, "seed": 0}, "about": {}}',
     ),
     "a list": ("run.json", "[]"),
     "a row that is no JSON": ("episodes.jsonl", "{\n"),
@@ -225,7 +237,7 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(results: Path, damage: 
     index, _ = unpacked(Reader(made.html))
     assert len(index[0]["columns"]["run"]) == 5
     (results / "runs" / "run-0" / "run.json").unlink()
-    with pytest.raises(UserError, match="No run in .* can be read"):
+    with pytest.raises(UserError, match=r"No run in .* can be read"):
         page(results)
 
 
@@ -234,13 +246,20 @@ def test_a_damaged_training_is_named_and_the_others_are_drawn(results: Path) -> 
     for name, log in (("good", '{"step": 1, "reward": 0.5}\n'), ("bad-log", "{\n"), ("bad-file", '{"step": 1}\n')):
         folder = results / "checkpoints" / name
         folder.mkdir(parents=True)
-        (folder / "training.json").write_text("{" if name == "bad-file" else json.dumps({"identity": {**identity, "seed": name}}))
+        (folder / "training.json").write_text(
+            "{" if name == "bad-file" else json.dumps({"identity": {**identity, "seed": name}})
+        )
         (folder / "steps.jsonl").write_text(log)
-    (results / "checkpoints" / "good" / "training.json").write_text(json.dumps({"identity": {**identity, "method": {"name": "rl"}}}))
+    (results / "checkpoints" / "good" / "training.json").write_text(
+        json.dumps({"identity": {**identity, "method": {"name": "rl"}}})
+    )
     made = page(results)
     pictures = [attributes["alt"] for tag, attributes in Reader(made.html).elements if tag == "img"]
     assert "training-good" in pictures
-    assert [next((c for c in made.complaints if name in c), None) is not None for name in ("bad-log", "bad-file")] == [True, True]
+    assert [next((c for c in made.complaints if name in c), None) is not None for name in ("bad-log", "bad-file")] == [
+        True,
+        True,
+    ]
 
 
 def test_without_runs_there_is_no_page(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ def test_no_two_words_of_a_plot_cover_each_other(draw: Callable[..., Figure], co
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     shown = [*figure.texts, *(text for axes in figure.axes for text in (*axes.texts, axes._left_title))]  # type: ignore[attr-defined]
-    boxes = [(text.get_text(), Text.get_window_extent(text)) for text in shown if text.get_text()]  # less the leader line
+    boxes = [
+        (text.get_text(), Text.get_window_extent(text)) for text in shown if text.get_text()
+    ]  # less the leader line
     for number, (one, box) in enumerate(boxes):
         for other, against in boxes[:number]:
             across = min(box.x1, against.x1) - max(box.x0, against.x0)
@@ -91,7 +93,10 @@ def test_a_family_shares_a_colour_the_baseline_is_grey_and_families_differ() -> 
     found = dict(zip(METHODS, plots.colours(METHODS), strict=True))
     assert found["score"] == found["score-offline"] != found["star"]
     assert found["star"] == found["star+"]
-    assert len({found[method] for method in ("base", "self-refine", "pag", "pair-sft", "star", "rl-multi-turn", "score")}) == 7
+    assert (
+        len({found[method] for method in ("base", "self-refine", "pag", "pair-sft", "star", "rl-multi-turn", "score")})
+        == 7
+    )
     assert plots.colours(["mine", "yours", "mine-too"])[0] == plots.colours(["mine", "yours", "mine-too"])[2]
 
 
@@ -109,7 +114,9 @@ def test_names_of_strangers_are_drawn_letter_by_letter(tmp_path: Path) -> None:
     for draw in (plots.accuracy_by_turn, plots.flips, plots.edit_histograms):
         _, svg = plots.save(draw(rows), tmp_path / draw.__name__)
         assert all(name in svg.read_text() for name in names[:4])
-    plots.save(plots.training_curves({"$\\frac{$": [{"step": 1, "reward": 1.0}]}, "Training of $\\frac{$"), tmp_path / "t")
+    plots.save(
+        plots.training_curves({"$\\frac{$": [{"step": 1, "reward": 1.0}]}, "Training of $\\frac{$"), tmp_path / "t"
+    )
 
 
 def test_edit_histograms_hold_every_episode() -> None:

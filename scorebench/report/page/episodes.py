@@ -7,7 +7,6 @@ that the methods share stand close together, where compression finds them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,14 @@ from scorebench.report.page.stored import StoredRun
 
 BLOCK = 1_000_000  # characters of text in a block, about
 LONGEST_DETAIL = 300
-FLIPS = {(False, True): "ic", (True, False): "ci", (True, True): "cc", (False, False): "ii", (True,): "c", (False,): "i"}
+FLIPS = {
+    (False, True): "ic",
+    (True, False): "ci",
+    (True, True): "cc",
+    (False, False): "ii",
+    (True,): "c",
+    (False,): "i",
+}
 FLAGS = {"cut": 1, "none": 2, "echo": 4, "loose": 8}  # of an episode: any of its attempts
 KINDS_OF_FLIP = ("ic", "ci", "cc", "ii", "c", "i", "error")
 
@@ -105,7 +111,11 @@ def _instruction(chosen: Mapping[str, Mapping[Any, Mapping[str, Any]]]) -> str:
         for message in row["transcript"][: row["attempts"][0]["message"]]
         if message["role"] == "user"
     }
-    shared = os.path.commonprefix(list(prompts)) if len(prompts) > 1 else ""
+    if len(prompts) < 2:
+        return ""
+    first, last = min(prompts), max(prompts)  # what these two share, all that lie between them share
+    length = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    shared = first[:length]
     return shared[: shared.rfind("\n\n") + 2] if "\n\n" in shared else ""
 
 

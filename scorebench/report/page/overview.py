@@ -1,4 +1,4 @@
-"""The figures of the page's first screen, as plain data: a group for each task, data and model, in it a row a method."""
+"""The figures of the page's first screen as plain data: a group for each task, data and model, with a row a method."""
 
 from __future__ import annotations
 

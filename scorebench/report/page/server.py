@@ -45,7 +45,10 @@ def serve(out: Path, transcripts: int | None, port: int) -> None:
         server = server_of(live, port)
     except OSError as fault:
         raise UserError(f"Cannot listen on port {port}: {fault.strerror}; take another with --port.") from fault
-    print(f"http://127.0.0.1:{server.server_port}/  shows {out} as it is; reload for new rows, Ctrl-C to stop.", flush=True)
+    print(
+        f"http://127.0.0.1:{server.server_port}/  shows {out} as it is; reload for new rows, Ctrl-C to stop.",
+        flush=True,
+    )
     with server:
         try:
             server.serve_forever()

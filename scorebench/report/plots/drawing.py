@@ -126,7 +126,14 @@ def name_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], fontsi
             color=colour,
             fontsize=fontsize,
             va="center",
-            arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.45, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "alpha": 0.45,
+                "linewidth": 0.7,
+                "shrinkA": 1,
+                "shrinkB": 4,
+            },
         )
 
 

@@ -63,7 +63,8 @@ def _accuracy_panels(rows: Sequence[RunSummary], title: str) -> Figure:
     shown = [entry for entry in named if entry[0] not in base] or named
     columns = 4
     lines = -(-len(shown) // columns)
-    note = interval_note(rows) + (" Grey: base; pale: the other methods." if base else " Pale: the other methods.")
+    grey = "".join(f"Grey: base, {_from_to(_accuracies(row)[0])}; " for row in base[:1])
+    note = f"{interval_note(rows)} {grey}pale: the other methods."
     figure, panels = panels_of(lines, columns, title, note, height=1.3 + 1.55 * lines)
     turns = max(row.turns for row in rows)
     for axes, (row, label, colour) in zip(panels, shown, strict=False):
@@ -76,7 +77,7 @@ def _accuracy_panels(rows: Sequence[RunSummary], title: str) -> Figure:
         axes.set_xlim(0.75, turns + 0.25)
         axes.set_xticks(range(1, turns + 1), [f"t{turn}" for turn in range(1, turns + 1)])
         axes.tick_params(labelbottom=True)
-    for axes in panels[:: columns][: lines]:
+    for axes in panels[::columns][:lines]:
         axes.set_ylabel("right, %", fontsize=8)
     _remove(panels[len(shown) :])
     return figure
@@ -134,7 +135,7 @@ def flips(rows: Sequence[RunSummary]) -> Figure:
     axes.set_xlim(-1.22 * reach, 1.22 * reach)
     axes.set_yticks(places, [plain(label) for label in labels(rows)])
     axes.tick_params(axis="y", labelsize=8.5, labelcolor="black", length=0)
-    for place, row in zip(places, rows, strict=True):
+    for place, row in enumerate(rows):
         gain = percent(metrics.delta(row.outcomes).value, signed=True)
         axes.text(1.02, place, gain, transform=axes.get_yaxis_transform(), fontsize=8.5, fontweight="bold", va="center")
     axes.text(1.02, 1.02, "Δ", transform=axes.transAxes, fontsize=8.5, fontweight="bold", va="bottom")
@@ -166,7 +167,7 @@ def edit_histograms(rows: Sequence[RunSummary]) -> Figure:
         axes.set_xticks([0, 0.5, 1])
         axes.tick_params(labelbottom=True)
         axes.set_ylim(0, 100)
-    for axes in panels[:: columns][: lines]:
+    for axes in panels[::columns][:lines]:
         axes.set_ylabel("% of episodes", fontsize=8)
     _remove(panels[len(rows) :])
     return figure

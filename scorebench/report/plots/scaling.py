@@ -1,4 +1,4 @@
-"""Accuracy of a majority vote against what is spent: samples alone, or half as many samples and a correction of each."""
+"""Accuracy of a majority vote against its cost: of samples alone, and of half as many with a correction of each."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def _label(attempts: Axes, tokens: Axes, curves: Sequence[Scaling]) -> None:
     tokens.set_xlabel("sampled tokens a problem", fontsize=8.5)
 
 
-def _ends(
-    lot: Mapping[str, Scaling], looks: Mapping[str, str], named: bool
-) -> list[tuple[float, float, str, str]]:
+def _ends(lot: Mapping[str, Scaling], looks: Mapping[str, str], named: bool) -> list[tuple[float, float, str, str]]:
     """The last point of each line with its name. named: whether the method stands in the name."""
     ends = []
     for method, curve in lot.items():

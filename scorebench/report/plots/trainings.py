@@ -75,7 +75,9 @@ def training_curves(stages: Stages, title: str) -> Figure:
     return figure
 
 
-def _draw_row(row: Sequence[Axes], stages: Sequence[Sequence[Mapping[str, Any]]], key: str, label: str, by: int) -> None:
+def _draw_row(
+    row: Sequence[Axes], stages: Sequence[Sequence[Mapping[str, Any]]], key: str, label: str, by: int
+) -> None:
     """One quantity in every stage that logs it; its lines are named in the last of them."""
     logging = [(axes, steps) for axes, steps in zip(row, stages, strict=True) if key in steps[0]]
     for axes in row:
