@@ -22,7 +22,7 @@ class Progress(Protocol):
 
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
-    """Shows work of `total` units, `done` of which were done before: how many are done, how fast, the time left, a note.
+    """Shows work of `total` units, `done` of which were done before: how many, how fast, time left, a note.
 
     Rate and time left are those of this session; units that were done before it do not count.
     """

@@ -72,7 +72,7 @@ class Tally:
         rates = [
             f"Acc@t{turn} {100 * passed / max(1, self.scored):.1f}" for turn, passed in enumerate(self.passed_T, 1)
         ]
-        return ", ".join(rates) + " %" + (f", {self.errors} errors" if self.errors else "")
+        return ", ".join(rates) + " %" + (f", errors: {self.errors}" if self.errors else "")
 
 
 def _meter(engine: Engine) -> Callable[[], dict[str, float]]:

@@ -14,7 +14,7 @@ def test_the_running_accuracy_is_that_of_the_metrics_and_errors_are_told() -> No
         tally.add(one)
     run = metrics.outcomes(episodes)
     first, second = (100 * metrics.accuracy(run, turn).value for turn in (1, 2))
-    assert str(tally) == f"Acc@t1 {first:.1f}, Acc@t2 {second:.1f} %, 1 errors"
+    assert str(tally) == f"Acc@t1 {first:.1f}, Acc@t2 {second:.1f} %, errors: 1"
 
 
 def test_nothing_yet_is_no_division_by_zero() -> None:

@@ -271,7 +271,7 @@ def test_without_runs_there_is_no_page(tmp_path: Path) -> None:
 
 
 def test_a_served_page_follows_the_rows_and_answers_to_this_machine_alone(results: Path) -> None:
-    live = server.LivePage(results, None)
+    live = server.LivePage(results)
     first = live.html()
     assert live.html() is first, "nothing has changed"
     serving = server.server_of(live, 0)

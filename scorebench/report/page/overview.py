@@ -26,7 +26,7 @@ def groups_of(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
 
 
 def _group(group: Group, summaries: Sequence[RunSummary]) -> dict[str, Any]:
-    rows = pool_seeds(summaries)
+    rows = sorted(pool_seeds(summaries), key=lambda row: row.identity.method != BASELINE)  # the baseline first
     gains, notes = _gains(rows, summaries)
     colours = plots.colours([row.identity.method for row in rows])
     return {

@@ -19,7 +19,7 @@ async function showDetail(episode) {
 
 function detailOf(episode, texts) {
   const attempts = texts.attempts.map((attempt) => ({ ...attempt, text: texts.messages[attempt.message][1] }));
-  return [headOf(episode), problemOf(texts, attempts, instructionOf(currentGroup().key)), attemptsOf(attempts, texts), dialogueOf(texts, attempts), elsewhereOf(episode)];
+  return [headOf(episode), problemOf(texts, attempts, instructionOf(currentGroup().key)), attemptsOf(attempts, texts), dialogueOf(texts, attempts), elsewhereOf(episode)].filter(Boolean);
 }
 
 function headOf(episode) {

@@ -69,6 +69,7 @@ function lineOf(row, { x, y, right, label, narrow, group }) {
   const last = points.at(-1);
   const line = svg("a", { class: row.baseline ? "line baseline" : "line", href: addressOf({ ...DEFAULTS, view: "read", group: group.key, method: row.label }) });
   const colour = row.baseline ? "var(--baseline)" : `var(--series-${row.colour.slice(1).toLowerCase()}, ${row.colour})`;
+  line.style.setProperty("--colour", colour);
   const paint = { stroke: colour, fill: "none" };
   for (const [at, , high, low] of points) line.append(svg("line", { x1: at, x2: at, y1: high, y2: low, ...paint, class: "interval" }));
   line.append(svg("polyline", { points: points.map(([at, value]) => `${at},${value}`).join(" "), ...paint, class: "stroke" }));

@@ -46,6 +46,7 @@ function proseAndCode(text, program) {
     parts.push({ kind: "prose", text: rest.slice(0, at) }, { kind: "code", text: program.trim(), language: "" });
     parts.push({ kind: "prose", text: rest.slice(at + program.trim().length) });
   } else parts.push({ kind: "prose", text: rest });
+  for (const part of parts) if (part.kind === "prose") part.text = part.text.replace(/^\s*\n/, "").trimEnd();
   return parts.filter((part) => part.text.trim());
 }
 
@@ -56,13 +57,16 @@ function tokensOf(part) {
   let from = 0;
   for (const found of part.text.matchAll(MATH)) {
     if (isPrice(found[0])) continue;
-    tokens.push(...words(part.text.slice(from, found.index)), { text: found[0], key: found[0], look: "math" });
-    from = found.index + found[0].length;
+    const end = found.index + found[0].length;
+    const space = isDisplay(found[0]) ? /^\s*/.exec(part.text.slice(end))[0] : ""; // it stands on a line of its own
+    tokens.push(...words(part.text.slice(from, found.index)), { text: found[0] + space, key: found[0], look: "math" });
+    from = end + space.length;
   }
   tokens.push(...words(part.text.slice(from)));
   return tokens;
 }
 
+const isDisplay = (text) => /^(\$\$|\\\[|\\begin)/.test(text);
 const isPrice = (text) => /^\$[^$]*\s\$$/.test(text);
 const words = (text) => [...text.matchAll(WORD)].map(([word]) => ({ text: word, key: word.trim() || " ", look: "word" }));
 
@@ -106,7 +110,7 @@ const MACROS = { "\\pmb": "\\boldsymbol{#1}", "\\fcolorbox": "\\boxed{#3}", "\\c
 /** A formula as MathML, made by KaTeX; the text itself where KaTeX cannot read it. */
 function formula(text) {
   const open = /^(\$\$|\$|\\\[|\\\()/.exec(text);
-  const display = Boolean(open && (open[1] === "$$" || open[1] === "\\[")) || text.startsWith("\\begin");
+  const display = isDisplay(text);
   const source = open ? text.slice(open[1].length, -open[1].length) : text;
   const shown = element("span", { class: display ? "math display" : "math", title: visible(source) });
   try {
@@ -171,7 +175,7 @@ function drawLooks(tokens) {
 
 function drawRun({ kind, text, answer }) {
   const bare = answer ? text.trimEnd() : text;
-  const inside = kind === "math" ? formula(bare) : visible(bare);
+  const inside = kind === "math" ? formula(bare.trimEnd()) : visible(bare);
   const classes = [answer && "answer", ["comment", "string", "number", "keyword"].includes(kind) && kind].filter(Boolean);
   if (!classes.length) return inside;
   const made = element("span", { class: classes.join(" ") }, inside);
