@@ -148,7 +148,7 @@ def _column(text: str) -> list[str] | None:
 
 
 def _signs(part: str) -> list[str]:
-    r"""a \pm b as two parts; \pm and \mp take opposite signs together, as in one formula."""
+    r"""A \pm b as two parts; \pm and \mp take opposite signs together, as in one formula."""
     if not _PLUS_MINUS.search(part) or len(_PLUS_MINUS.findall(part)) > 4:
         return [part]
     pairs = (("+", "-"), ("-", "+"))
@@ -382,7 +382,7 @@ def _last_side(text: str) -> str:
     return statement.values[-1] if statement else text
 
 
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())}
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])}
 _WORD = re.compile(r"\\text\{(?=[^{}]*[A-Za-z]{2})|(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 _CONNECTED = re.compile(r"(?:\\text|[{}\s().,;'\"-]|\b(?:and|or|the|a|an)\b)+")
 
