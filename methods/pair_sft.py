@@ -60,7 +60,7 @@ class PairSFT:
     def train(self, context: TrainingContext, config: SFTConfig) -> None:
         trajectories = sample_trajectories(context, self, config, context.folder, config.dialogues)
         seed = seed_of(context.seed, self.name)
-        chat = Chat(context.tokenizer, context.system_prompt)
+        chat = Chat(context.tokenizer, context.system_prompt, context.template_args)
         problems = {problem.id: problem for problem in context.problems}
         examples = [
             Example(

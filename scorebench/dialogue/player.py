@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from scorebench.api.errors import EngineError, UserError
+from scorebench.api.errors import EngineError, PromptTooLongError, UserError
 from scorebench.api.protocols import Engine, Method, Task
 from scorebench.api.types import Attempt, Episode, Message, Problem, Reply, Sampling, Verdict
 
-NO_REPLY = "engine"  # the rule of an attempt that the engine never made: there is nothing to grade in it
+# The rules of attempts that the engine never made: there is nothing to grade in them.
+NO_REPLY = (EngineError.rule, PromptTooLongError.rule)
 
 _GRADERS = 8  # threads that wait for verdicts; the workers behind them are processes
 
@@ -106,7 +107,7 @@ class Player:
             except EngineError as fault:
                 for _ in range(self.turns - len(replies)):
                     replies.append(conversation.unanswered())
-                    verdicts.append(_known(Verdict("error", rule=NO_REPLY, detail=str(fault))))
+                    verdicts.append(_known(Verdict("error", rule=fault.rule, detail=str(fault))))
                     sampled.append(0)
                 break
             sampled[-1] += 0 if ask.keep else reply.tokens

@@ -80,7 +80,7 @@ def _of_episode(row: Row) -> tuple[tuple[str, int], tuple[Reply, ...]]:
         }
         replies = []
         for at, message in enumerate(episode.transcript):
-            if at in attempts and attempts[at].verdict.rule == NO_REPLY:
+            if at in attempts and attempts[at].verdict.rule in NO_REPLY:
                 break
             if message["role"] == "assistant":
                 replies.append(attempts[at].reply if at in attempts else Reply(message["content"]))

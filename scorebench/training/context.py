@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class LocalTrainingContext:
     graders: Executor
     slots: int
     system_prompt: str | None = None
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    context_length: int | None = None
     vllm: ModelSpec | None = None
 
     def engine(self) -> PolicyEngine:
@@ -47,7 +49,9 @@ class LocalTrainingContext:
 
     def hf_engine(self, model: Any) -> HFEngine:
         """What plays a model's dialogues in this process, with the weights that it has."""
-        return HFEngine(model, self.tokenizer, self.slots, self.system_prompt)
+        return HFEngine(
+            model, self.tokenizer, self.slots, self.system_prompt, self.template_args, self.context_length
+        )
 
     def batches(self, size: int, stage: str, start: int) -> Iterator[list[Problem]]:
         """Batches of problems from step `start` on: every problem once in an epoch, in an order made of the seed."""

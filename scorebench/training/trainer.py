@@ -99,6 +99,8 @@ def train(
                 graders=pool,
                 slots=spec.batch_size or 256,
                 system_prompt=spec.system_prompt,
+                template_args=spec.template_args,
+                context_length=spec.context_length,
                 vllm=spec if spec.engine == "vllm" else None,
             )
             method.train(context, config)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 import torch
 
+from scorebench.api.errors import PromptTooLongError
 from scorebench.api.types import Message, Reply, Sampling
 from scorebench.engines.hf import HFEngine
 from tests import tiny
@@ -118,7 +119,7 @@ def test_a_stop_string_ends_the_reply_before_it() -> None:
 def test_when_memory_runs_out_the_batch_is_halved_and_nothing_is_lost() -> None:
     expected = two_turns(engine(slots=8), 12, WARM)
     made = engine(slots=8)
-    whole, calls = made._forward, 0
+    whole, calls = made._cached.forward, 0
 
     def failing(*args: object) -> torch.Tensor:
         nonlocal calls
@@ -127,13 +128,17 @@ def test_when_memory_runs_out_the_batch_is_halved_and_nothing_is_lost() -> None:
             raise torch.OutOfMemoryError("out of memory")
         return whole(*args)  # type: ignore[arg-type]
 
-    made._forward = failing  # type: ignore[method-assign]
+    made._cached.forward = failing  # type: ignore[method-assign]
     got = two_turns(made, 12, WARM)
     assert made.slots == 2
     assert [(a.token_ids, b.token_ids) for a, b in got] == [(a.token_ids, b.token_ids) for a, b in expected]
 
 
-def test_a_prompt_beyond_the_context_is_truncated_not_lost() -> None:
+def test_a_prompt_beyond_the_context_is_an_error_of_its_own_and_a_dialogue_beyond_it_is_cut_off() -> None:
+    """The first is a matter of task and model, the second of a reply, which must not leave the denominator."""
     made = engine()
-    reply = asyncio.run(made.reply(tuple([5] * 600), (), GREEDY, 0))
+    with pytest.raises(PromptTooLongError, match="600 tokens, and the model's context 512"):
+        asyncio.run(made.reply(tuple([5] * 600), user("long"), GREEDY, 0))
+    messages: tuple[Message, ...] = (*user("q"), {"role": "assistant", "content": "a"}, *user("again"))
+    reply = asyncio.run(made.reply(tuple([5] * 600), messages, GREEDY, 0))
     assert (reply.text, reply.finish_reason) == ("", "length")
