@@ -17,7 +17,7 @@ from scorebench.api.errors import UserError
 from scorebench.api.types import Message, Reply
 
 # The date that templates with a clock in them are given, so that a prompt is the same on every day.
-FROZEN_DATE = datetime(2024, 7, 26)  # noqa: DTZ001  (a date of no place)
+FROZEN_DATE = datetime(2024, 7, 26)
 
 _QUESTION = "\u2063question\u2063"  # stand for a text while what the template puts around it is looked up
 _ANSWER = "\u2063answer\u2063"

@@ -65,8 +65,8 @@ def check_playable(model: Any) -> None:
     kinds = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
     if kinds & _LINEAR:
         raise UserError(
-            f"The hf engine cannot play {name}, whose layers keep a recurrent state ({', '.join(sorted(kinds))}): it has "
-            "a cache for keys and values only; take --engine vllm."
+            f"The hf engine cannot play {name}: its layers keep a recurrent state ({', '.join(sorted(kinds))}), and "
+            "its cache holds keys and values only; take --engine vllm."
         )
     try:
         with torch.inference_mode():

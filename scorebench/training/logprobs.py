@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.checkpoint import checkpoint
 
-# Tokens whose logits stand in memory at a time: so many, and fewer where the vocabulary is so large that their logits
-# would be more than so many numbers.
-_CHUNK, _LOGITS = 1024, 1 << 25
+from scorebench.engines.logits import decoder_of, logits_of
+
+_CHUNK = 1024  # tokens whose logits are in memory at a time
+_LOGITS = 1 << 25  # numbers that these logits may have: with a large vocabulary it is fewer tokens
 
 
 class TokenStats(NamedTuple):
@@ -54,9 +55,9 @@ def _chunk(
     target_N: torch.Tensor,
     temperature: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    logp_NV = (_logits(policy, hidden_ND) / temperature).log_softmax(-1)
+    logp_NV = (logits_of(policy, hidden_ND) / temperature).log_softmax(-1)
     with torch.no_grad():
-        reference_NV = (_logits(reference, other_ND) / temperature).log_softmax(-1)
+        reference_NV = (logits_of(reference, other_ND) / temperature).log_softmax(-1)
     probs_NV = logp_NV.exp()
     kl_N = (probs_NV * (logp_NV - reference_NV)).sum(-1)
     with torch.no_grad():
@@ -65,17 +66,11 @@ def _chunk(
 
 
 def _hidden(model: Any, ids_BL: torch.Tensor) -> torch.Tensor:
-    """The decoder's last states, in a call of the whole model, whose adapter and shards are a matter of its calls."""
+    """The decoder's last states. The whole model is called, because its adapter and its shards act in its calls."""
     states: list[torch.Tensor] = []
-    hook = model.get_decoder().register_forward_hook(lambda _, args, out: states.append(out.last_hidden_state))
+    hook = decoder_of(model).register_forward_hook(lambda _, args, out: states.append(out.last_hidden_state))
     try:
         model(input_ids=ids_BL, use_cache=False, logits_to_keep=1)
     finally:
         hook.remove()
     return states[0]
-
-
-def _logits(model: Any, hidden_ND: torch.Tensor) -> torch.Tensor:
-    logits_NV = model.get_output_embeddings()(hidden_ND).float()
-    cap = getattr(model.config, "final_logit_softcapping", None)
-    return torch.tanh(logits_NV / cap) * cap if cap else logits_NV
