@@ -30,24 +30,29 @@ LENGTHS = (6, 50, 90)  # characters of the questions; a character is a token
 # What is made small, where a configuration has a field of this name.
 SMALL: dict[str, Any] = {
     "vocab_size": 260, "hidden_size": 32, "d_model": 32, "n_embd": 32, "dim": 32, "embedding_size": 32,
-    "intermediate_size": 64, "ffn_dim": 64, "decoder_ffn_dim": 64, "encoder_ffn_dim": 64, "n_inner": 64, "ffn_hidden_size": 64,
-    "shared_intermediate_size": 64, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 32, "expert_ffn_hidden_size": 32,
-    "moe_shared_expert_intermediate_size": 32, "intermediate_size_mlp": 64, "dense_intermediate_size": 64,
-    "num_hidden_layers": 4, "num_layers": 4, "n_layer": 4, "n_layers": 4, "decoder_layers": 4, "encoder_layers": 2,
-    "num_attention_heads": 4, "n_head": 4, "n_heads": 4, "num_heads": 4, "decoder_attention_heads": 4, "encoder_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "global_head_dim": 8, "d_kv": 8,
-    "max_position_embeddings": 512, "n_positions": 512, "n_ctx": 512, "max_seq_len": 512, "seq_length": 512, "max_sequence_length": 512,
-    "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_topk": 2, "n_group": 1, "topk_group": 1,
+    "intermediate_size": 64, "ffn_dim": 64, "decoder_ffn_dim": 64, "encoder_ffn_dim": 64, "n_inner": 64,
+    "ffn_hidden_size": 64, "shared_intermediate_size": 64, "moe_intermediate_size": 32,
+    "shared_expert_intermediate_size": 32, "expert_ffn_hidden_size": 32, "moe_shared_expert_intermediate_size": 32,
+    "intermediate_size_mlp": 64, "dense_intermediate_size": 64, "num_hidden_layers": 4, "num_layers": 4, "n_layer":
+    4, "n_layers": 4, "decoder_layers": 4, "encoder_layers": 2, "num_attention_heads": 4, "n_head": 4, "n_heads": 4,
+    "num_heads": 4, "decoder_attention_heads": 4, "encoder_attention_heads": 4, "num_key_value_heads": 2,
+    "head_dim": 8, "global_head_dim": 8, "d_kv": 8, "max_position_embeddings": 512, "n_positions": 512, "n_ctx":
+    512, "max_seq_len": 512, "seq_length": 512, "max_sequence_length": 512, "num_experts": 4, "num_local_experts":
+    4, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_topk": 2, "n_group": 1, "topk_group": 1,
     "num_shared_experts": 1, "n_shared_experts": 1, "first_k_dense_replace": 1, "moe_num_experts": 4, "moe_k": 2,
-    "q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8, "qk_head_dim": 16,
-    "sliding_window": 16, "attention_chunk_size": 16, "window_size": 16,
+    "q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8,
+    "qk_head_dim": 16, "sliding_window": 16, "attention_chunk_size": 16, "window_size": 16,
     "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 260, "word_embed_proj_dim": 32, "rotary_dim": 4,
-    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 259, "decoder_start_token_id": 1, "tie_word_embeddings": False,
-    "num_kv_shared_layers": 0, "use_sliding_window": True, "max_window_layers": 2, "is_decoder": True, "use_mamba_kernels": False,
-    "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "state_size": 8, "ssm_state_size": 8, "num_ln_in_parallel_attn": 2,
-    "linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
-    "index_n_heads": 2, "index_head_dim": 8, "index_topk": 512,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 259, "decoder_start_token_id": 1, "tie_word_embeddings":
+    False, "num_kv_shared_layers": 0, "use_sliding_window": True, "max_window_layers": 2, "is_decoder": True,
+    "use_mamba_kernels": False, "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "state_size": 8,
+    "ssm_state_size": 8, "num_ln_in_parallel_attn": 2, "linear_num_key_heads": 2, "linear_num_value_heads": 2,
+    "linear_key_head_dim": 8, "linear_value_head_dim": 8, "index_n_heads": 2, "index_head_dim": 8, "index_topk":
+    512,
 }  # fmt: skip
+
+# The configurations in a configuration.
+PARTS = ("text_config", "decoder", "language_config", "vision_config", "audio_config", "attn_config", "ffn_config")
 
 # What an architecture needs beside that.
 ALSO: dict[str, dict[str, Any]] = {
@@ -56,7 +61,11 @@ ALSO: dict[str, dict[str, Any]] = {
     "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
     "falcon_h1": {"mamba_d_ssm": 64, "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_n_groups": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
-    "zamba2": {"layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"], "hybrid_layer_ids": [1, 3], "mamba_ngroups": 1},
+    "zamba2": {
+        "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"],
+        "hybrid_layer_ids": [1, 3],
+        "mamba_ngroups": 1,
+    },
     "zaya": {"num_experts_per_tok": 1},
     "cohere_compass_text": {"layer_types": ["full_attention"] * 4},
     "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
@@ -70,7 +79,7 @@ class Result:
     """What became of one architecture.
 
     plays: all replies are those of `generate`. said: why it does not play, or what else there is to say.
-    logits_gap: the largest difference of training's logits from the model's own; None where there is nothing to compare.
+    logits_gap: the largest difference of training's logits from the model's own; None if there is nothing to compare.
     """
 
     name: str
@@ -81,7 +90,9 @@ class Result:
     @property
     def row(self) -> str:
         """The architecture's line in docs/engines.md."""
-        trainable = "-" if self.logits_gap is None else "yes" if self.logits_gap <= 1e-5 else f"no ({self.logits_gap:.1g})"
+        trainable = (
+            "-" if self.logits_gap is None else "yes" if self.logits_gap <= 1e-5 else f"no ({self.logits_gap:.1g})"
+        )
         return f"| {self.name} | {'plays' if self.plays else 'no'} | {trainable} | {self.said} |"
 
 
@@ -127,7 +138,7 @@ def small(kind: Any, also: dict[str, Any]) -> Any:
     }
     if "kv_lora_rank" in given:  # multi-head latent attention has as many heads of keys as of queries
         given |= {"num_key_value_heads": 4} if "num_key_value_heads" in known else {}
-    for part in ("text_config", "decoder", "language_config", "vision_config", "audio_config", "attn_config", "ffn_config"):
+    for part in PARTS:
         if hasattr(inner := getattr(default, part, None), "to_dict"):
             given[part] = small(type(inner), also.get(part, {})).to_dict()
     for name in ("layer_types", "rope_parameters", "mlp_layer_types", "layers_block_type"):

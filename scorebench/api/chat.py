@@ -96,6 +96,15 @@ class Chat:
         return _THOUGHT not in self._render(history)
 
     @cached_property
+    def _template(self) -> str:
+        """The chat template; where it asks for the date, with a clock of our own that stands still."""
+        template = self.tokenizer.get_chat_template()
+        if "strftime_now" not in template:
+            return template
+        filters = "".join(f" | replace('%{code}', '{FROZEN_DATE.strftime(f'%{code}')}')" for code in "YmdyBbAaHMSIpje")
+        return f"{{%- macro strftime_now(form) -%}}{{{{ form{filters} }}}}{{%- endmacro -%}}{template}"
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """What of the template can change a prompt: its digest, its arguments, the date where it asks for one."""
         if not self.has_template:
@@ -156,8 +165,8 @@ class Chat:
 
         system: list[Message] = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
         options: dict[str, Any] = {
-            "strftime_now": FROZEN_DATE.strftime,
             **self.template_args,
+            "chat_template": self._template,
             "tokenize": False,
             "add_generation_prompt": True,
         }
@@ -176,3 +185,4 @@ class Chat:
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+

@@ -27,9 +27,7 @@ class CachedModel:
         """An empty cache of so many rows."""
         self.cache = SlotCache(slots, 256, self.model.device)
 
-    def forward(
-        self, first: int, ids_BT: list[list[int]], starts_B: list[int], lengths_B: list[int]
-    ) -> torch.Tensor:
+    def forward(self, first: int, ids_BT: list[list[int]], starts_B: list[int], lengths_B: list[int]) -> torch.Tensor:
         """Runs ids in cache rows first, first+1, ..., from positions starts_B on; the last position's logits_BV.
 
         lengths_B: how long each row is then. Padding stands at the row's last position, which the decoding step writes

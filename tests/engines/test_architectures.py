@@ -1,4 +1,4 @@
-"""Each architecture of transformers is played as `generate` plays it, or refused in one sentence; its logits are its own.
+"""Each architecture of transformers is played as `generate` plays it, or refused in one sentence.
 
 The models are random and tiny (tests/architectures.py). Their windows and chunks are shorter than the prompts.
 """
