@@ -35,13 +35,28 @@ def run(
     samples: Annotated[int | None, typer.Option(help="Dialogues on each problem. Default 1.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy, the default.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling. Default 1.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Only the K most probable tokens. Default 0: all.")] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="Above 1, tokens that occurred become less probable. Default 1.")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="A string that ends a reply; give it again for more.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest reply, in tokens.")] = None,
+    context_length: Annotated[
+        int | None, typer.Option(help="Longest prompt and reply together, in tokens; the model's own by default.")
+    ] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
     batch_size: Annotated[
         str | None, typer.Option(help="Dialogues decoded, or requests open, at once; auto by default.")
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="Put before every dialogue.")] = None,
+    enable_thinking: Annotated[
+        bool | None,
+        typer.Option("--enable-thinking/--no-enable-thinking", help="For chat templates that have this argument."),
+    ] = None,
+    chat_template_args: Annotated[
+        list[str] | None, typer.Option(help="What else the chat template is given: name=value,...")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a training: --set stage2.alpha=5.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of flags; flags given here win.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where runs are written. Default ./results.")] = None,

@@ -20,7 +20,8 @@ from scorebench.api.protocols import Engine, Method, Task
 from scorebench.api.types import Attempt, Episode, Message, Problem, Reply, Sampling, Verdict
 
 # The rules of attempts that the engine never made: there is nothing to grade in them.
-NO_REPLY = (EngineError.rule, PromptTooLongError.rule)
+NO_REPLY = EngineError.rule
+UNANSWERED = (NO_REPLY, PromptTooLongError.rule)
 
 _GRADERS = 8  # threads that wait for verdicts; the workers behind them are processes
 

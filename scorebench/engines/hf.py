@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from scorebench.api.chat import Chat
-from scorebench.api.errors import EngineError, PromptTooLongError, UserError
+from scorebench.api.errors import EngineError, UserError
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Message, Reply, Sampling
 from scorebench.engines.cached import CachedModel, check_playable
-from scorebench.engines.loading import end_ids, load_model, load_tokenizer
-from scorebench.engines.rope import context_of, long_from
+from scorebench.engines.context import beyond_context, context_of
+from scorebench.engines.loading import HFOptions, end_ids, load_model, load_tokenizer
+from scorebench.engines.rope import long_from
 from scorebench.engines.rows import Row
 from scorebench.engines.sampling import draw, uniforms
 
@@ -262,26 +264,17 @@ def _is_memory(fault: RuntimeError) -> bool:
     return isinstance(fault, torch.OutOfMemoryError) or "can't allocate memory" in str(fault)
 
 
-def beyond_context(prompt_ids: tuple[int, ...], messages: tuple[Message, ...], context: int) -> Reply:
-    """What is said to a prompt that leaves no room for a reply.
+@dataclass(frozen=True)
+class _Opener:
+    """`--engine hf`."""
 
-    A dialogue that earlier replies made too long gets an empty reply that was cut off: that is the model's doing.
-    A first prompt that does not fit is a matter of the task and the model: PromptTooLongError.
-    """
-    if any(message["role"] == "assistant" for message in messages):
-        return Reply("", finish_reason="length", prompt_ids=prompt_ids, prompt_tokens=len(prompt_ids))
-    raise PromptTooLongError(f"the prompt has {len(prompt_ids):,} tokens, and the model's context {context:,}")
+    options: type[HFOptions] = HFOptions
+
+    def __call__(self, spec: ModelSpec) -> HFEngine:
+        model = load_model(spec)
+        slots = spec.batch_size or (256 if model.device.type == "cuda" else 64)
+        own = (spec.system_prompt, spec.template_args, spec.context_length)
+        return HFEngine(model, load_tokenizer(spec), slots, *own)
 
 
-def open_engine(spec: ModelSpec) -> HFEngine:
-    """The engine of `--engine hf`."""
-    model = load_model(spec)
-    automatic = 256 if model.device.type == "cuda" else 64
-    return HFEngine(
-        model,
-        load_tokenizer(spec),
-        spec.batch_size or automatic,
-        spec.system_prompt,
-        spec.template_args,
-        spec.context_length,
-    )
+open_engine = _Opener()

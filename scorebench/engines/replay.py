@@ -18,7 +18,7 @@ from typing import Any
 from scorebench.api.errors import EngineError, UserError
 from scorebench.api.protocols import Engine, ModelSpec
 from scorebench.api.types import Message, Reply, Sampling
-from scorebench.dialogue.player import NO_REPLY, playing
+from scorebench.dialogue.player import UNANSWERED, playing
 from scorebench.storage.datasets import Row, is_text, read_bytes, rows_of
 from scorebench.storage.runs import as_episode
 
@@ -80,7 +80,7 @@ def _of_episode(row: Row) -> tuple[tuple[str, int], tuple[Reply, ...]]:
         }
         replies = []
         for at, message in enumerate(episode.transcript):
-            if at in attempts and attempts[at].verdict.rule in NO_REPLY:
+            if at in attempts and attempts[at].verdict.rule in UNANSWERED:
                 break
             if message["role"] == "assistant":
                 replies.append(attempts[at].reply if at in attempts else Reply(message["content"]))

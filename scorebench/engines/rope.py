@@ -22,14 +22,3 @@ def _ropes(config: Any) -> list[dict[str, Any]]:
     """The rotary settings of a model: one for all of its layers, or one for each kind of layer."""
     rope = getattr(config, "rope_parameters", None) or {}
     return [rope] if "rope_type" in rope else [part for part in rope.values() if isinstance(part, dict)]
-
-
-def context_of(config: Any) -> int | None:
-    """The longest sequence that the model's configuration speaks of; None where it names no limit, as with ALiBi.
-
-    "dynamic" frequencies change only beyond this length, so within it they depend on nothing.
-    """
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-        if isinstance(length := getattr(config, name, None), int) and length > 0:
-            return length
-    return None

@@ -18,7 +18,7 @@ from scorebench.api.errors import UserError
 from scorebench.api.progress import progress
 from scorebench.api.protocols import Source, Task
 from scorebench.api.types import Attempt, Episode, Problem, Verdict
-from scorebench.dialogue.player import NO_REPLY, graded, graders
+from scorebench.dialogue.player import UNANSWERED, graded, graders
 from scorebench.storage.files import replacing
 from scorebench.storage.transcripts import PROGRAMS, Transcript, read_transcripts
 
@@ -74,7 +74,7 @@ def _regraded(task: Task, problem: Problem, episode: Episode) -> Episode:
 
 
 def _verdict_on(task: Task, problem: Problem, attempt: Attempt) -> Attempt:
-    if attempt.verdict.rule in NO_REPLY:
+    if attempt.verdict.rule in UNANSWERED:
         return attempt
     return replace(attempt, verdict=graded(task.grade, problem, attempt.reply.text))
 

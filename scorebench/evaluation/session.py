@@ -17,10 +17,10 @@ from scorebench.api.errors import UserError
 from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, RemoteOpener, Source, Task, Trained
 from scorebench.api.types import Episode, Sampling
 from scorebench.embedded.learning_rates import at_chosen_rates
-from scorebench.engines.loading import weights_digest
+from scorebench.engines.identity import model_identity, weights_digest
 from scorebench.engines.naming import engine_options
 from scorebench.evaluation.runner import evaluate, has_error, problems_identity
-from scorebench.evaluation.settings import Settings, write_settings
+from scorebench.evaluation.settings import Settings, template_args, write_settings
 from scorebench.storage.runs import Run, open_run, run_of
 from scorebench.training.trainer import Training, train, training_of
 from scorebench.training.tuning import tuning_from
@@ -120,7 +120,7 @@ class Session:
     @property
     def sampling(self) -> Sampling:
         s = self.settings
-        return Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
+        return Sampling(s.temperature, s.top_p, s.top_k, self.max_tokens, tuple(s.stop), s.repetition_penalty)
 
     @property
     def max_tokens(self) -> int:
@@ -139,6 +139,8 @@ class Session:
             system_prompt=s.system_prompt,
             options=engine_options(self._engine_name, self._opener, s.model_args),
             engine=self._engine_name,
+            template_args=template_args(s.enable_thinking, s.chat_template_args),
+            context_length=s.context_length,
         )
 
     def train(self, before: Callable[[Training], None]) -> Training:
@@ -210,9 +212,7 @@ class Session:
         }
 
     def _model_identity(self, spec: ModelSpec) -> Mapping[str, Any]:
-        if is_remote(self._opener):
-            return self._opener.identify(spec)
-        return {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype}
+        return model_identity(spec)
 
     @cached_property
     def _engine_name(self) -> str:

@@ -49,9 +49,7 @@ class LocalTrainingContext:
 
     def hf_engine(self, model: Any) -> HFEngine:
         """What plays a model's dialogues in this process, with the weights that it has."""
-        return HFEngine(
-            model, self.tokenizer, self.slots, self.system_prompt, self.template_args, self.context_length
-        )
+        return HFEngine(model, self.tokenizer, self.slots, self.system_prompt, self.template_args, self.context_length)
 
     def batches(self, size: int, stage: str, start: int) -> Iterator[list[Problem]]:
         """Batches of problems from step `start` on: every problem once in an epoch, in an order made of the seed."""

@@ -16,7 +16,8 @@ from scorebench.api import distributed
 from scorebench.api.protocols import ModelSpec, Task, Trained
 from scorebench.api.types import Problem
 from scorebench.dialogue.player import graders, seed_of
-from scorebench.engines.loading import load_model, load_tokenizer, resolved_device, weights_digest
+from scorebench.engines.identity import weights_digest
+from scorebench.engines.loading import load_model, load_tokenizer, resolved_device
 from scorebench.storage.files import alone, replacing, write_json
 from scorebench.storage.runs import environment, folder_name
 from scorebench.training.tuning import Tuning

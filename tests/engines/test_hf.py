@@ -223,7 +223,7 @@ def test_memory_that_runs_out_anywhere_leaves_no_dialogue_waiting(where: str, fa
 
 @pytest.mark.parametrize("stop", [("<|user|>",), ("b",), ("bc",), ("zz", "c")])
 def test_what_a_stop_string_ends_is_nowhere_in_turn_two(stop: tuple[str, ...]) -> None:
-    """A special token can be a stop string; its tokens are neither in the text nor in the next prompt, nor in the cache."""
+    """A special token can be a stop string; its tokens are not in the text, the next prompt or the cache."""
     made = engine()
     first = made.chat.first(user("?"))
     script = made.tokenizer.encode("aabc<|user|>d", add_special_tokens=False)
