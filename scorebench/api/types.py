@@ -41,20 +41,31 @@ class Problem:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How replies are drawn. temperature 0 is greedy; max_tokens bounds one reply, in tokens."""
+    """How replies are drawn. All of it is part of what a run is.
+
+    temperature: 0 is greedy: always the most probable token.
+    top_p: only the most probable tokens that together have this probability; 1 for all.
+    top_k: only so many of the most probable tokens; 0 for all.
+    max_tokens: the longest reply, in tokens.
+    stop: strings that end a reply; the reply stops before the first of them.
+    repetition_penalty: divides the logits of tokens that occurred before, in the prompt or the reply (Keskar et al.,
+        2019); 1 for none.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True)
 class Reply:
     """What an engine gave back for one prompt.
 
-    token_ids: the sampled ids, an end-of-turn token included if it was sampled; empty for engines that show none.
+    token_ids: the sampled ids, an end-of-turn token included if it was sampled, a stop string not; empty for engines
+        that show none. Where a stop string begins inside a token, the rest of this token is encoded anew.
     logprobs: natural-log probability of each id of token_ids under the distribution it was drawn from (before
         top-p and top-k; at temperature 1 when greedy); empty where the engine has none.
     finish_reason: "stop", "length" (cut off at max_tokens: not a wrong answer, a missing one), or "given".
