@@ -61,7 +61,7 @@ class Mbpp:
     answer_form = ANSWER_FORM
 
     def load(self, split: Split, source: Source) -> Loaded:
-        """The 500 test, 90 validation or 374 train problems. See contracts.Task.load."""
+        """The 500 test, 90 validation or 374 train problems. See protocols.Task.load."""
         if source.kind == "embedded":
             return load_embedded(self.name, split)
         problems, label = load_mbpp(source)
@@ -87,6 +87,10 @@ class Mbpp:
     def gold(self, problem: Problem) -> str:
         """A reply that must pass."""
         return problem.reference["gold"]
+
+    def solution(self, problem: Problem) -> str:
+        """The data set's own program, ended as the programs in the prompt are."""
+        return problem.reference["gold"].rstrip() + "\n[DONE]"
 
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name."""
