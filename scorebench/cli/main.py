@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+import typer.core
 
 from scorebench.api.errors import UserError
 from scorebench.cli import data, doctor, grade, report, reproduce, run, train
 from scorebench.cli.flags import with_flags_of
 
+
+class StoppedGroup(typer.core.TyperGroup):
+    """Says how to go on after Ctrl-C, which typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("\nscorebench: stopped; the same command goes on from here.", file=sys.stderr)
+            sys.exit(130)
+
+
 app = typer.Typer(
+    cls=StoppedGroup,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -44,6 +59,3 @@ def main() -> None:
     except UserError as mistake:
         print(f"scorebench: {mistake}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nscorebench: stopped; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
