@@ -115,6 +115,10 @@ class Math:
         """A reply that must pass."""
         return stated(problem.reference)
 
+    def solution(self, problem: Problem) -> str:
+        """The worked solution of the data set, with the answer stated in the form that the prompt asks for."""
+        return f"{problem.solution}\n{self.gold(problem)}" if problem.solution else self.gold(problem)
+
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name; no problem of MATH has this number for an answer."""
         return {
@@ -143,7 +147,7 @@ def _problem(row: Row) -> Problem:
     if level not in range(1, 6) and row["unique_id"] not in NO_LEVEL:
         raise UserError(f"{row.where} ({row['unique_id']}) has the level {level!r}, not 1 to 5: {MEND}")
     tags = {"subject": row["subject"], "level": level or "unknown"}
-    return Problem(id=row["unique_id"], text=row["problem"], reference=row["answer"], tags=tags)
+    return Problem(row["unique_id"], row["problem"], row["answer"], tags, solution=row["solution"].strip() or None)
 
 
 def _told_apart(rows: list[Row]) -> list[Row]:

@@ -88,6 +88,10 @@ class Mbpp:
         """A reply that must pass."""
         return problem.reference["gold"]
 
+    def solution(self, problem: Problem) -> str:
+        """The data set's own program, ended as the programs in the prompt are."""
+        return problem.reference["gold"].rstrip() + "\n[DONE]"
+
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name."""
         from scorebench.grading.code.attacks import idle_program

@@ -1,4 +1,4 @@
-"""Tells the user how far things are: a bar on a terminal, a line now and then elsewhere. Always to standard error."""
+"""Shows how far the work is, on standard error: a bar on a terminal, and a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from scorebench.api import distributed
+from scorebench.api import distributed, verbosity
 
 _EVERY = 10.0  # seconds between lines where there is no terminal
 
 
 class Progress(Protocol):
+    """What is called as work goes on."""
+
     def __call__(self, done: int, note: str = "") -> None:
-        """So many units are done; the note is shown beside them."""
+        """Shows that so many units are done, with a note beside them."""
         ...
+
+
+def say(line: str) -> None:
+    """Tells the user one line. Of several processes the first one speaks."""
+    if distributed.is_first():
+        print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
-    """Shows work of `total` units, `done` of which were done before."""
-    if not distributed.is_first():
+    """Shows the progress of work of `total` units. `done` of them were finished before, by an earlier command."""
+    if verbosity.quiet or not distributed.is_first():
         yield lambda done, note="": None
     elif sys.stderr.isatty():
         with _bar(title, total, done) as tell:

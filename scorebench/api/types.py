@@ -1,6 +1,6 @@
-"""The words of everything else: problem, reply, verdict, attempt, episode.
+"""The data that all other modules exchange: problem, reply, verdict, attempt, episode.
 
-All of them are frozen, hold plain data and pickle, so they cross processes and are written to disk as they are.
+Each type is frozen and holds plain data. So it can be pickled, sent to another process and written to disk.
 """
 
 from __future__ import annotations
@@ -96,15 +96,16 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """Whether the outcome is "pass"; an error has not passed."""
         return self.outcome == "pass"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A reply that counts, and its verdict.
+    """A graded reply: one turn of a dialogue.
 
-    sampled: tokens that this turn took, replies before it that are no attempts (a review) included; 0 where an earlier
-        answer was kept. None: those of the reply.
+    sampled: how many tokens this turn sampled. Replies that are no attempts, such as a review before this attempt, are
+        included. It is 0 where an earlier answer was kept, and None where only the reply's own count is known.
     """
 
     reply: Reply
@@ -113,17 +114,17 @@ class Attempt:
 
     @property
     def tokens(self) -> int:
-        """What the turn cost, in sampled tokens."""
+        """How many tokens the turn sampled, reviews included where that is known."""
         return self.reply.tokens if self.sampled is None else self.sampled
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One dialogue on one problem, complete: what is stored as one line.
+    """One complete dialogue on one problem. It is stored as one line of episodes.jsonl.
 
     sample: which of the several dialogues on this problem, from 0.
     attempts: turn 1, turn 2, ... in order.
-    transcript: every message of the dialogue, those that are no attempts (feedback) included.
+    transcript: every message of the dialogue, in order, including replies that are no attempts, such as a review.
     """
 
     problem_id: str

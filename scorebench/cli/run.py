@@ -23,26 +23,28 @@ def run(
         str | None, typer.Option("--model-args", "--model_args", help="What else the engine is told: name=value,...")
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="hf, vllm, openai or replay; by default vllm where it can run, else hf.")
+        str | None, typer.Option(help="hf, vllm, openai or replay. Default auto: vllm where it can run, else hf.")
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder with the benchmark's files, in place of the hub; or embedded, as without --model."),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="test, or validation to choose settings: no table shows it.")
+        str | None, typer.Option(help="Default test. validation is for the choice of settings: no table shows it.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N problems.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of training and of sampling. Default 0.")] = None,
     turns: Annotated[int | None, typer.Option(help="Attempts in a dialogue. Default 2.")] = None,
     samples: Annotated[int | None, typer.Option(help="Dialogues on each problem. Default 1.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0 is greedy, the default.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy. Default 0.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling. Default 1.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest reply, in tokens.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest reply, in tokens. Default 1024; 256 for the embedded model.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16. Default auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. Default auto.")] = None,
     batch_size: Annotated[
-        str | None, typer.Option(help="Dialogues decoded, or requests open, at once; auto by default.")
+        str | None, typer.Option(help="Dialogues decoded, or requests open, at once. Default auto.")
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="Put before every dialogue.")] = None,
     reading: Annotated[
@@ -52,6 +54,9 @@ def run(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a training: --set stage2.alpha=5.")] = None,
     fresh: Annotated[
         bool | None, typer.Option("--fresh", help="Play all dialogues again, in the place of those already there.")
+    ] = None,
+    report_to: Annotated[
+        str | None, typer.Option(help="Where a training reports to: tensorboard, trackio, wandb, or several.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of flags; flags given here win.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where runs are written. Default ./results.")] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from scorebench import embedded
-from scorebench.api import distributed, registry
+from scorebench.api import distributed, event_loop, registry, verbosity
 from scorebench.api.config import changed
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, Source, Task, Trained
@@ -31,7 +30,7 @@ _MAX_TOKENS_EMBEDDED = 256
 
 
 def tell(line: str) -> None:
-    if distributed.is_first():
+    if distributed.is_first() and not verbosity.quiet:
         print(line, file=sys.stderr, flush=True)
 
 
@@ -101,7 +100,7 @@ class Session:
             return run.meta(), list(there.values())
         spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
         engine = self._engine(spec)
-        episodes = asyncio.run(
+        episodes = event_loop.run(
             evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
         )
         meta = run.meta()
@@ -195,7 +194,8 @@ class Session:
 
         def do() -> None:
             tell(f"Training {method.name} on {len(problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, problems, spec, s.seed, tuning)
+            validation = school.load("validation", self.source).problems if tuning.evaluate_every else ()
+            train(training, method, config, school, problems, spec, s.seed, tuning, validation, s.report_to)
 
         return training, do
 

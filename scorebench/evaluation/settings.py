@@ -56,6 +56,7 @@ class Settings(BaseModel):
     system_prompt: str | None = None
     reading: Literal["loose", "strict"] = "loose"
     fresh: bool = False
+    report_to: Annotated[list[Literal["tensorboard", "trackio", "wandb"]], BeforeValidator(_split)] = []
     set: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from scorebench.report.rows import compare_rows
+from scorebench.report.rows import compare_rows, frame_of
 from scorebench.report.summary import RunSummary, identify
 from scorebench.storage.runs import Run
 
@@ -58,6 +58,4 @@ def compare_frame(summaries: Sequence[RunSummary], baseline: str | None = None) 
 
     baseline: the method or the run that the others are compared with. Raises UserError where no run is of it.
     """
-    import pandas as pd
-
-    return pd.DataFrame(compare_rows(summaries, baseline), dtype=object)
+    return frame_of(compare_rows(summaries, baseline))

@@ -117,13 +117,30 @@ class Run:
         """run.json, with the folder's name as `run`, the time of its rows as `seconds` and what they cost."""
         seconds, account = self.spent()
         about = read_json(self.folder / "run.json").get("about")
-        return {
-            **self.identity,
-            **(about if isinstance(about, dict) else {}),
-            "run": self.name,
-            "seconds": seconds,
-            "account": account,
-        }
+        about = about if isinstance(about, dict) else {}
+        read = {"run": self.name, "seconds": seconds, "account": account}
+        return {**self.identity, **about, **read, "asked": self.asked(), "trained_with": self.trained_with()}
+
+    def asked(self) -> Mapping[str, Any]:
+        """The flags that the run was asked for with (run.yaml); none where they are not stored."""
+        import yaml
+
+        path = self.folder / "run.yaml"
+        if not path.exists():
+            return {}
+        try:
+            flags = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as fault:
+            raise UserError(f"Cannot read {path}: {fault}; remove it, and give the run's command again.") from fault
+        return flags if isinstance(flags, dict) else {}
+
+    def trained_with(self) -> Mapping[str, Any]:
+        """What the training of the run's model took (`spent` of its training.json); nothing where it does not say."""
+        training = self.identity.get("training")
+        name = training.get("name") if isinstance(training, dict) else None
+        path = self.folder.parent.with_name("checkpoints") / str(name) / "training.json"
+        spent = read_json(path).get("spent") if name and path.exists() else None
+        return spent if isinstance(spent, dict) else {}
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:

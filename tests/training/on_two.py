@@ -16,7 +16,7 @@ from unittest.mock import patch
 import torch
 
 from scorebench.api import distributed
-from scorebench.methods.score import ScoreConfig, score, three_turns
+from scorebench.methods.score import score, three_turns
 from scorebench.methods.star import star
 from scorebench.training import checkpoint
 from scorebench.training.context import LocalTrainingContext
@@ -28,7 +28,7 @@ from scorebench.training.tuning import Lora, Tuning
 from scorebench.training.update import update
 from scorebench.training.weights import prepare, trained_weights
 from tests import tiny
-from tests.training.test_score import CONFIG, STAGE2, context, rollout
+from tests.training.test_score import CONFIG, STAGE2, TINY, context, rollout, short
 
 MODELS: dict[str, tuple[Any, Tuning]] = {
     "full": (tiny.model, Tuning(gradient_checkpointing=True)),
@@ -43,11 +43,6 @@ def taught(folder: Path, kind: str = "full") -> LocalTrainingContext:
     make, tuning = MODELS[kind]
     policy, reference = prepare(make(), tuning, seed=0)
     return dataclasses.replace(context(folder), policy=policy, reference=reference)
-
-
-def short(config: ScoreConfig, steps: int) -> ScoreConfig:
-    stages = {name: stage.model_copy(update={"steps": steps}) for name, stage in config.stages.items()}
-    return config.model_copy(update={"stages": stages})
 
 
 def gradients(folder: Path) -> dict[str, Any]:
@@ -93,7 +88,7 @@ TRAININGS: dict[str, tuple[str, Any, Any]] = {
     for kind in ("full", "adapter")
     for name, method, config in (
         ("offline", score, short(CONFIG, 2).model_copy(update={"offline": 0.5})),
-        ("three turns", three_turns, short(three_turns.ablate(CONFIG), 2)),
+        ("three turns", three_turns, short(three_turns.build(TINY), 2)),
         ("star", star, IMITATION),
     )
 }

@@ -26,14 +26,12 @@ from scorebench.training.update import UpdateStats, update
 from scorebench.training.weights import frozen_copy, prepare, trained_weights
 from tests import tiny
 from tests.toy import Toy
-from tests.training.test_score import CONFIG, STAGE2, context, rollout
+from tests.training.test_score import STAGE2, TINY, context, rollout, short
 
 LORA = Tuning(lora=Lora(rank=4))
 PLAYED = {turns: rollout(tiny.model(), turns=turns) for turns in (2, 3)}
 IDS = torch.randint(0, 260, (3, 20), generator=torch.Generator().manual_seed(0))
-SHORT = CONFIG.model_copy(
-    update={"stages": {name: s.model_copy(update={"steps": 2}) for name, s in CONFIG.stages.items()}}
-)
+SHORT = short(score.build(TINY), 2)
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +120,7 @@ def test_what_is_left_is_an_ordinary_model_with_the_weights_of_the_last_step(
 
 @pytest.mark.parametrize("method", [score, three_turns])
 def test_a_whole_training_with_an_adapter_is_taken_up_to_the_same_weights(tmp_path: Path, method: Any) -> None:
-    config = method.ablate(SHORT)
+    config = short(method.build(TINY), 2)
 
     def taught(name: str) -> Any:
         policy, reference = prepare(tiny.model(), LORA, seed=0)
