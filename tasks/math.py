@@ -102,7 +102,7 @@ class Math:
         """Whether the answer that a reply states equals the reference; flagged where it only repeats the problem."""
         from scorebench.grading.math.grader import grade
 
-        verdict = grade(reply, problem.reference)
+        verdict = grade(reply, problem.reference, self.reading)
         return replace(verdict, echo=_is_echo(problem, verdict.answer))
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
@@ -138,7 +138,8 @@ def _is_echo(problem: Problem, answer: str | None) -> bool:
 
     def stands(part: str) -> bool:
         squashed = "".join(part.split())
-        return bool(squashed) and re.search(rf"(?<![0-9A-Za-z.]){re.escape(squashed)}(?![0-9A-Za-z]|\.[0-9])", text) is not None
+        whole = rf"(?<![0-9A-Za-z.]){re.escape(squashed)}(?![0-9A-Za-z]|\.[0-9])"
+        return bool(squashed) and re.search(whole, text) is not None
 
     return answer is not None and stands(answer) and not stands(problem.reference)
 
