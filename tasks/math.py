@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Loaded, Source, Split
@@ -61,8 +62,14 @@ SHARED_ID, TRAIN_COPY = "test/precalculus/24307.json", "train/geometry/6032.json
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Math:
-    """The task `math`. A reference is the answer as the data set has it, in LaTeX."""
+    """The task `math`. A reference is the answer as the data set has it, in LaTeX.
+
+    reading: how an answer is found in a reply: "strict" takes it only in the form that the prompt asks for.
+    """
+
+    reading: Literal["loose", "strict"] = "loose"
 
     name = "math"
     version = "1"
@@ -72,7 +79,7 @@ class Math:
     answer_form = ANSWER_FORM
 
     def load(self, split: Split, source: Source) -> Loaded:
-        """All problems of a split; train and validation are 11,998 together. See contracts.Task.load."""
+        """All problems of a split; train and validation are 11,998 together. See protocols.Task.load."""
         if source.kind == "embedded":
             return load_embedded(self.name, split)
         rows, label = load_table(MATH500 if split == "test" else TRAIN12K, source)
@@ -106,7 +113,7 @@ class Math:
 
     def gold(self, problem: Problem) -> str:
         """A reply that must pass."""
-        return _stated(problem.reference)
+        return stated(problem.reference)
 
     def solution(self, problem: Problem) -> str:
         """The worked solution of the data set, with the answer stated in the form that the prompt asks for."""
@@ -115,15 +122,16 @@ class Math:
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name; no problem of MATH has this number for an answer."""
         return {
-            "another answer": _stated("-987654321"),
-            "an empty answer": _stated(""),
+            "another answer": stated("-987654321"),
+            "an empty answer": stated(""),
             "an empty box": r"The answer is \boxed{}.",
             "the reference, not stated": problem.reference,
-            "the reference, taken back": _stated(problem.reference) + " No. " + _stated("-987654321"),
+            "the reference, taken back": stated(problem.reference) + " No. " + stated("-987654321"),
         }
 
 
-def _stated(answer: str) -> str:
+def stated(answer: str) -> str:
+    """An answer in the form that the prompt asks for."""
     return f"Final Answer: The final answer is ${answer}$. I hope it is correct."
 
 

@@ -61,7 +61,7 @@ class Mbpp:
     answer_form = ANSWER_FORM
 
     def load(self, split: Split, source: Source) -> Loaded:
-        """The 500 test, 90 validation or 374 train problems. See contracts.Task.load."""
+        """The 500 test, 90 validation or 374 train problems. See protocols.Task.load."""
         if source.kind == "embedded":
             return load_embedded(self.name, split)
         problems, label = load_mbpp(source)

@@ -32,8 +32,8 @@ class Source:
 class Loaded:
     """The problems of one split, and the label of their source.
 
-    data: "embedded", "hub", or "folder:" and eight digits of the files' digest. Every row of every table shows it, so
-        that nobody takes embedded problems for the benchmark.
+    data: "embedded", "hub", "generated" by the task itself, or "folder:" and eight digits of the files' digest. Every
+        row of every table shows it, so that nobody takes embedded problems for the benchmark.
     """
 
     problems: tuple[Problem, ...]
@@ -43,9 +43,14 @@ class Loaded:
 class Task(Protocol):
     """A benchmark: problems, prompts, verdicts.
 
-    A task may have more members. gold(problem) is a reply that must pass, for `scorebench validate`.
-    solution(problem) is a worked solution in the form that the prompt asks for, to fine-tune on; the method sft takes
-    gold(problem) where there is none. about is one line for `scorebench tasks`.
+    A task may be a frozen dataclass. Its field `reading` ("loose" or "strict") is then set by `--reading`, and its
+    other fields by `--task-args name=value`; all of them are part of what a run is. It may also have these members:
+
+    about: one line for `scorebench tasks`.
+    solution(problem): a worked solution in the form that the first prompt asks for. Methods may fine-tune on it; the
+        method sft takes gold(problem) where there is none.
+    gold(problem): a reply that must pass. trivial(problem), tricks(problem): replies that must fail, by name.
+    splits: the splits that it has, where these are not all three.
     """
 
     @property
@@ -60,7 +65,7 @@ class Task(Protocol):
 
     @property
     def world(self) -> str:
-        """The embedded model that plays this task when no model is named: "math" or "code"."""
+        """The embedded model that plays this task when no model is named: "math", "code", or "" where none does."""
         ...
 
     @property

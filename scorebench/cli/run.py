@@ -12,6 +12,9 @@ import typer
 def run(
     method: Annotated[str | None, typer.Option(help="Method, or several: base,self-refine,score.")] = None,
     task: Annotated[str | None, typer.Option(help="Task, or several: math,humaneval.")] = None,
+    task_args: Annotated[
+        str | None, typer.Option(help="What a task can be told: --task arithmetic --task-args difficulty=3.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="Folder or hub name; openai:NAME, replay:FILE. Without it: the embedded model."),
@@ -44,9 +47,16 @@ def run(
         str | None, typer.Option(help="Dialogues decoded, or requests open, at once. Default auto.")
     ] = None,
     system_prompt: Annotated[str | None, typer.Option(help="Put before every dialogue.")] = None,
+    reading: Annotated[
+        str | None,
+        typer.Option(help="How answers are found in replies: loose (default), or strict: only in the form asked for."),
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a training: --set stage2.alpha=5.")] = None,
     report_to: Annotated[
         str | None, typer.Option(help="Where a training reports to: tensorboard, trackio, wandb, or several.")
+    ] = None,
+    fresh: Annotated[
+        bool | None, typer.Option("--fresh", help="Play all dialogues again, in the place of those already there.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of flags; flags given here win.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where runs are written. Default ./results.")] = None,

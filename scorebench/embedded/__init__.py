@@ -46,6 +46,8 @@ def model_path(world: str) -> Path:
 
     Raises UserError for an unknown world, or where the package was installed without the checkpoint.
     """
+    if not world:
+        raise UserError("The embedded models do not play this task: name a model with --model.")
     if world not in WORLDS:
         raise UserError(
             f"There is no embedded model for {world!r}, only for {', '.join(sorted(WORLDS))}: name one with --model."

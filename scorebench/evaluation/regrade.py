@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Source, Task
 from scorebench.api.types import Problem, Verdict
 from scorebench.evaluation.grade_file import grade_episodes
-from scorebench.evaluation.runner import problems_identity
+from scorebench.evaluation.identity import problems_identity
 from scorebench.evaluation.settings import settings_from
+from scorebench.evaluation.tasks import task_in
 from scorebench.storage.files import write_json
 from scorebench.storage.runs import Run, read_json, stored_run
 
@@ -68,7 +68,7 @@ def regrade(run: Run, data: Path | None = None) -> Regraded:
 
     Raises UserError where the run has no rows, or the task's problems are not those that it was made on.
     """
-    task: Task = registry.find("task", run.identity["task"]["name"])
+    task = task_in(run.identity)
     problems = problems_of(run, task, data)
     with run.writing():  # nobody else appends meanwhile; what it opens is replaced below
         stored = [row for row in run.stored().read if row.episode.problem_id in problems]
@@ -111,9 +111,9 @@ def problems_of(run: Run, task: Task, data: Path | None = None) -> dict[str, Pro
 
 def _source(run: Run, data: Path | None) -> Source:
     label = run.identity["data"]
-    if label in ("embedded", "hub") and data is None:
-        return Source(label)
-    return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    if data or label.startswith("folder:"):
+        return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    return Source("embedded" if label == "embedded" else "hub")
 
 
 def _write(run: Run, rows: list[dict[str, Any]]) -> None:

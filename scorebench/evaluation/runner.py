@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from scorebench.api.progress import progress
 from scorebench.api.protocols import Engine, Method, Task
 from scorebench.api.types import Episode, Problem, Reply, Sampling
 from scorebench.dialogue.player import EpisodeRequest, Player, graders
-from scorebench.storage.runs import Run, digest
+from scorebench.storage.runs import Run
 
 
-def problems_identity(task: Task, problems: Sequence[Problem]) -> Mapping[str, Any]:
-    """What stands in a run's identity for its problems: how many, and a digest of what a model is shown of them."""
-    shown = [(problem.id, task.first_prompt(problem), problem.given) for problem in problems]
-    return {"count": len(problems), "digest": digest(shown)}
+def graded_rows(run: Run, problems: Sequence[Problem], samples: int) -> dict[tuple[str, int], Episode]:
+    """The run's episodes on these problems, in their order, by problem and sample; those with an error left out."""
+    stored = run.rows()
+    wanted = [(problem.id, sample) for problem in problems for sample in range(samples)]
+    return {key: stored[key] for key in wanted if key in stored and not has_error(stored[key])}
 
 
 async def evaluate(
@@ -35,7 +35,7 @@ async def evaluate(
     An episode with an error in it is no result: it is played again when the run is taken up.
     """
     spent = _meter(engine)
-    rows = {key: episode for key, episode in run.rows().items() if not has_error(episode)}
+    rows = graded_rows(run, problems, samples)
     every = [(problem, sample) for problem in problems for sample in range(samples)]
     donors = _donors(problems)
     missing = [EpisodeRequest(p, k, _given(p), donors.get(p.id)) for p, k in every if (p.id, k) not in rows]

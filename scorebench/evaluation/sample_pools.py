@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.api.progress import progress
 from scorebench.api.protocols import Task
@@ -21,6 +20,7 @@ from scorebench.dialogue.player import graders
 from scorebench.evaluation.regrade import find_run, problems_of
 from scorebench.evaluation.session import Session
 from scorebench.evaluation.settings import Settings
+from scorebench.evaluation.tasks import task_in, task_of
 from scorebench.statistics.majority_vote import SamplePool, check_budgets, pools
 from scorebench.storage.runs import Run, open_pool
 
@@ -63,7 +63,9 @@ def sample(settings: Settings, budgets: Sequence[int]) -> list[Samples]:
     settings = settings.model_copy(update={"temperature": temperature, "samples": samples})
     session = Session(settings, open=open_pool)
     for name in settings.task:
-        _check_given(name, registry.find("task", name).load(settings.split, session.source).problems)
+        _check_given(
+            name, task_of(name, settings.task_args, settings.reading).load(settings.split, session.source).problems
+        )
     runs = session.run()
     if session.owed:
         raise UserError(
@@ -99,7 +101,7 @@ def pools_of(samples: Samples, data: Path | None = None) -> list[SamplePool]:
     problem has no dialogue.
     """
     run, episodes = samples.run, samples.episodes
-    task: Task = registry.find("task", run.identity["task"]["name"])
+    task = task_in(run.identity)
     problems = problems_of(run, task, data)
     _check_given(task.name, problems.values())
     absent = problems.keys() - {episode.problem_id for episode in episodes}

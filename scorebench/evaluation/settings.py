@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from scorebench.api.config import checked
 from scorebench.api.errors import UserError
 
 
 def _split(value: Any) -> Any:
-    """a,b,c as a list, so that flags and files may both be short."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+    """a,b,c as a list, so that flags and files may both be short. A name that is there twice counts once."""
+    names = [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+    return list(dict.fromkeys(names)) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names
+
+
+def _device(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", value):
+        raise PydanticCustomError("device", "there is no such device, take auto, cpu, cuda, cuda:1 or mps")
+    return value
 
 
 Names = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
@@ -27,6 +36,7 @@ class Settings(BaseModel):
 
     method: Names
     task: Names
+    task_args: dict[str, Any] = {}
     model: str | None = None
     model_args: dict[str, Any] = {}
     engine: str = "auto"
@@ -41,10 +51,12 @@ class Settings(BaseModel):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     dtype: str = "auto"
-    device: str = "auto"
+    device: Annotated[str, BeforeValidator(_device)] = "auto"
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     system_prompt: str | None = None
     report_to: Annotated[list[Literal["tensorboard", "trackio", "wandb"]], BeforeValidator(_split)] = []
+    reading: Literal["loose", "strict"] = "loose"
+    fresh: bool = False
     set: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
 
 
@@ -54,10 +66,21 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
 
     given = {name.rstrip("_"): value for name, value in flags.items() if value not in (None, [])}
     merged = unfolded({**(_read_yaml(config) if config else {}), **given})
+    if isinstance(merged.get("task_args"), str):
+        merged["task_args"] = pairs_of(merged["task_args"], "--task-args")
     for needed in ("method", "task"):
         if needed not in merged:
             raise UserError(f"--{needed} is missing; `scorebench {needed}s` lists what there is.")
     return checked(Settings, merged, "the flags" if config is None else f"the flags or {config}")
+
+
+def pairs_of(text: str, flag: str) -> dict[str, str]:
+    """name=value,name=value as a dictionary; UserError where a part has no "="."""
+    pairs = [word.partition("=") for word in text.split(",") if word.strip()]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise UserError(f"{flag}: {name!r} has no '='; write name=value,name=value.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def write_settings(path: Path, settings: Settings) -> None:
@@ -66,7 +89,7 @@ def write_settings(path: Path, settings: Settings) -> None:
 
     from scorebench.storage.files import replacing
 
-    plain = settings.model_dump(mode="json", exclude_defaults=True)
+    plain = settings.model_dump(mode="json", exclude_defaults=True, exclude={"fresh"})
     with replacing(path) as part:
         part.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
 
