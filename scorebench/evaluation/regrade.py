@@ -105,8 +105,8 @@ def problems_of(run: Run, task: Task, data: Path | None = None) -> dict[str, Pro
         )
     if problems_identity(task, problems) != expected:
         raise UserError(
-            f"The problems of {run.name} or their prompts have changed since it was played, so its replies answer other "
-            "questions: play it again with its `scorebench run` command."
+            f"The problems of {run.name} or their prompts have changed since it was played, so its replies answer "
+            "other questions: play it again with its `scorebench run` command."
         )
     return {problem.id: problem for problem in problems}
 

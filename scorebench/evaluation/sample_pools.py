@@ -55,8 +55,8 @@ def sample(settings: Settings, budgets: Sequence[int]) -> list[Samples]:
         raise UserError("At --temperature 0 all samples of a problem are the same; leave the flag out for 0.7.")
     if samples < max(budgets):
         raise UserError(
-            f"The budget {max(budgets)} needs {max(budgets)} dialogues on each problem, and --samples is {samples}; leave "
-            "--samples out, or give smaller --budgets."
+            f"The budget {max(budgets)} needs {max(budgets)} dialogues on each problem, and --samples is {samples}; "
+            "leave --samples out, or give smaller --budgets."
         )
     if settings.turns < 2:
         raise UserError("Scaling compares attempts with corrections, and needs --turns of at least 2.")
