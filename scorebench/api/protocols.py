@@ -46,10 +46,11 @@ class Task(Protocol):
     A task may be a frozen dataclass. Its field `reading` ("loose" or "strict") is then set by `--reading`, and its
     other fields by `--task-args name=value`; all of them are part of what a run is. It may also have these members:
 
-    solution(problem): a worked solution in the form that the first prompt asks for, to fine-tune on; the method sft
-        takes gold(problem) where there is none.
+    about: one line for `scorebench tasks`.
+    solution(problem): a worked solution in the form that the first prompt asks for. Methods may fine-tune on it; the
+        method sft takes gold(problem) where there is none.
     gold(problem): a reply that must pass. trivial(problem), tricks(problem): replies that must fail, by name.
-    splits: the splits that it has, where these are not all three. about: one line for `scorebench tasks`.
+    splits: the splits that it has, where these are not all three.
     """
 
     @property
@@ -64,7 +65,7 @@ class Task(Protocol):
 
     @property
     def world(self) -> str:
-        """The embedded model that plays this task when no model is named: "math" or "code"."""
+        """The embedded model that plays this task when no model is named: "math", "code", or "" where none does."""
         ...
 
     @property

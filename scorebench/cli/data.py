@@ -28,7 +28,7 @@ def make_data(
 
     found = registry.find("task", task)
     if not hasattr(found, "freeze"):
-        raise UserError(f"The task {task} has no data to be made; mbpp-r has.")
+        raise UserError(f"`scorebench data` makes no data for {task}; it makes repair sets for mbpp-r.")
     origin = origin or source.name.partition(".")[0]
     counts = found.freeze(read_rows(source, {}), origin, out, source_of(data))
     print(f"{counts.wrong} wrong programs of {origin} in {out}; {counts.right} were right.")

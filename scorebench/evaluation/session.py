@@ -246,8 +246,8 @@ class Session:
         if self.settings.model is None:
             problems = "embedded problems" if self.source.kind == "embedded" else "problems from --data"
             tell(
-                f"Embedded model, {problems}: a small world that shows the mechanism, no evidence about language "
-                "models. Name a real one with --model."
+                f"This is the embedded model on {problems}: it shows how the methods work, and is no evidence about "
+                "language models. Name a real model with --model."
             )
 
     def _tell_reused(self, run: Run, there: int, wanted: int) -> None:
