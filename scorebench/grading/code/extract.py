@@ -185,7 +185,7 @@ def _with_body(prompt: str, text: str, entry_point: str) -> str | None:
     """The prompt and a text that is the body of its function; None if it is none."""
     lines = text.rstrip().split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), None)
-    if first is None:
+    if first is None or len(text) > python.LONGEST:
         return None
     body = "".join(f"{line}\n" for line in lines[first:])
     indented = body[:1] in (" ", "\t")
