@@ -22,7 +22,6 @@ The paper keeps the weights of the highest training reward. Here that is the rew
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from scorebench.api import event_loop
 from scorebench.api.progress import Progress, progress
 from scorebench.api.protocols import Dialogue, PolicyEngine, Task, TrainingContext
 from scorebench.api.types import Problem, Sampling
@@ -147,7 +147,7 @@ class Score:
                 imitate_own_corrections(context, self, stage, context.folder / name)
             else:
                 with progress(f"{self.name}, {name}", stage.steps) as tell:
-                    asyncio.run(self._stage(context, config, name, stage, later, tell))
+                    event_loop.run(self._stage(context, config, name, stage, later, tell))
 
     async def _stage(
         self, context: TrainingContext, config: ScoreConfig, name: str, stage: Stage, later: int, tell: Progress
@@ -285,15 +285,17 @@ def _three_turns(numbers: Preset) -> ScoreConfig:
     )
 
 
-no_stage1 = Score("score-no-stage1", _no_stage1, "SCoRe without Stage I: all steps are Stage II's.")
-no_shaping = Score("score-no-shaping", _no_shaping, "SCoRe without the reward for the change in Stage II.")
-star_stage2 = Score("score-star-stage2", _star_stage2, "SCoRe with STaR in the place of Stage II.")
-offline = Score("score-offline", _offline, "SCoRe whose second attempts are trained on the base model's first ones.")
-single_turn = Score("rl-single-turn", _single_turn, "Reinforcement learning of attempt 1 alone.")
-multi_turn = Score("rl-multi-turn", _multi_turn, "Reinforcement learning of both attempts: no Stage I, alpha 0.")
+no_stage1 = Score("score-no-stage1", _no_stage1, about="SCoRe without Stage I: all steps are Stage II's.")
+no_shaping = Score("score-no-shaping", _no_shaping, about="SCoRe without the reward for the change in Stage II.")
+star_stage2 = Score("score-star-stage2", _star_stage2, about="SCoRe with STaR in the place of Stage II.")
+offline = Score(
+    "score-offline", _offline, about="SCoRe whose second attempts are trained on the base model's first ones."
+)
+single_turn = Score("rl-single-turn", _single_turn, about="Reinforcement learning of attempt 1 alone.")
+multi_turn = Score("rl-multi-turn", _multi_turn, about="Reinforcement learning of both attempts: no Stage I, alpha 0.")
 three_turns = Score(
     "score-three-turns",
     _three_turns,
-    "SCoRe for three attempts: Stage I in two parts.",
+    about="SCoRe for three attempts: Stage I in two parts.",
     budget_note="Its dialogues have three attempts in two of three stages: as many dialogues and steps, more replies.",
 )

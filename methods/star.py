@@ -9,12 +9,12 @@ makes, and mostly it learns not to edit.
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scorebench.api import event_loop
 from scorebench.api.protocols import Dialogue, Method, Task, TrainingContext
 from scorebench.api.types import Problem, Sampling
 from scorebench.dialogue.player import Player, seed_of
@@ -46,7 +46,7 @@ def sample_trajectories(
         await engine.push(context.policy)
         return await collect_trajectories(folder / "dialogues.jsonl", player, problems, dialogues, config.pay_echoes)
 
-    return asyncio.run(play())
+    return event_loop.run(play())
 
 
 def kept(right_right: int, wrong_right: int, config: SFTConfig) -> int:

@@ -1,9 +1,13 @@
-"""What a user installs: one package, with its tasks and methods inside, and all that runs offline."""
+"""What a user installs: one package, with its tasks and methods inside, and all that runs offline.
+
+.ci/package installs it into an environment of its own, and runs it there.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,28 +20,69 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    out = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (made,) = out.glob("*.whl")
-    return zipfile.ZipFile(made).namelist()
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an sdist and of the wheel that was built from it."""
+    out = tmp_path_factory.mktemp("built")
+    words = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), "."]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
+    return out
 
 
-def test_nothing_but_scorebench_lands_in_site_packages(wheel: list[str]) -> None:
-    tops = {name.split("/")[0] for name in wheel}
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    (made,) = built.glob("*.whl")
+    return zipfile.ZipFile(made)
+
+
+def tracked(*paths: str) -> set[str]:
+    """The files of the checkout under some paths, links to folders not followed."""
+    return {
+        str(file.relative_to(ROOT))
+        for path in paths
+        for file in (ROOT / path).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+
+
+def test_nothing_but_scorebench_lands_in_site_packages(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"scorebench"}
 
 
-def test_tasks_methods_and_the_embedded_models_are_inside(wheel: list[str]) -> None:
-    exploit = "grading/exploits/fork_bomb.py"
-    checkpoints = ("math/model.safetensors", "code/model.safetensors", "code/mbpp_r.jsonl")
-    models = [f"embedded/checkpoints/{name}" for name in checkpoints]
-    for name in ("tasks/math.py", "methods/score.py", exploit, *models):
-        assert f"scorebench/{name}" in wheel
-    for name in ("paper.csv", "reproduction.md.jinja"):
-        assert f"scorebench/report/{name}" in wheel
-    assert not [name for name in wheel if "__pycache__" in name]
+def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    exploits = {name.replace("tests/", "scorebench/grading/code/", 1) for name in tracked("tests/exploits")}
+    expected = tracked("scorebench") | {f"scorebench/{name}" for name in tracked("methods", "tasks")} | exploits
+    packed = {name for name in wheel.namelist() if name.startswith("scorebench/")}
+    assert packed == expected
+    for name in (
+        "embedded/checkpoints/math/model.safetensors",
+        "reproduction/paper.csv",
+        "methods/score.py",
+        "py.typed",
+    ):
+        assert f"scorebench/{name}" in packed
+
+
+def test_the_sdist_has_the_tests_the_pages_and_the_examples(built: Path) -> None:
+    (made,) = built.glob("*.tar.gz")
+    with tarfile.open(made) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    pages = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "pyproject.toml"}
+    assert names >= pages | tracked("docs", "examples", "benchmarks", "tests/exploits")
+
+
+def test_the_metadata_says_who_where_and_which_extras(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = wheel.read(name).decode()
+    for line in (
+        "Author:",
+        "Project-URL:",
+        "Classifier: Programming Language :: Python :: 3.11",
+        "License-Expression:",
+    ):
+        assert f"\n{line}" in metadata, line
+    for extra in ("vllm", "tensorboard", "trackio", "wandb", "gguf", "inspect", "browser", "peers"):
+        assert f"\nProvides-Extra: {extra}\n" in metadata
 
 
 @pytest.mark.parametrize("kind", ["task", "method", "engine"])

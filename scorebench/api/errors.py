@@ -1,4 +1,4 @@
-"""The one exception that users are meant to see."""
+"""The exceptions of the whole package: mistakes of a user, and replies that an engine could not give."""
 
 
 class UserError(Exception):
@@ -13,4 +13,14 @@ class EngineError(Exception):
     """An engine could not give a reply: a refused connection, an endpoint that fails, a stream that was cut.
 
     It is no fault of the model: the attempts that are missing get the verdict "error" and are played again on resume.
+
+    rule: the rule that stands in these verdicts.
     """
+
+    rule = "engine"
+
+
+class PromptTooLongError(EngineError):
+    """The first prompt of a dialogue does not fit into the model's context, so nothing can be asked."""
+
+    rule = "prompt-too-long"

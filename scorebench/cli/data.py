@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from scorebench.api import registry
 from scorebench.api.errors import UserError
+from scorebench.api.registry import Kind
 from scorebench.cli.grade import source_of
 
 
@@ -22,12 +24,11 @@ def make_data(
     ),
 ) -> None:
     """Freeze a model's wrong programs as a repair set."""
-    from scorebench.api import registry
     from scorebench.storage.datasets import read_rows
 
     found = registry.find("task", task)
     if not hasattr(found, "freeze"):
-        raise UserError(f"The task {task} has no data to be made; mbpp-r has.")
+        raise UserError(f"`scorebench data` makes no data for {task}; it makes repair sets for mbpp-r.")
     origin = origin or source.name.partition(".")[0]
     counts = found.freeze(read_rows(source, {}), origin, out, source_of(data))
     print(f"{counts.wrong} wrong programs of {origin} in {out}; {counts.right} were right.")
@@ -45,10 +46,12 @@ def methods() -> None:
     _print_registered("method")
 
 
-def _print_registered(kind: Any) -> None:
-    from scorebench.api import registry
+def _print_registered(kind: Kind) -> None:
+    """A line for each name; a broken one is named on standard error, and the others are still listed."""
+    from scorebench.api.about import about
 
     for name in registry.names(kind):
-        found = registry.find(kind, name)
-        about = getattr(found, "about", None) or sys.modules[type(found).__module__].__doc__ or ""
-        print(f"{name:17} {about.strip().partition(chr(10))[0]}")
+        try:
+            print(f"{name:17} {about(kind, name)}")
+        except UserError as fault:
+            print(f"scorebench: {fault}", file=sys.stderr)

@@ -1,54 +1,107 @@
-"""The commands that read stored runs: compare, leaderboard, scaling, plots, view."""
+"""The commands that read stored runs: compare, leaderboard, scaling."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from scorebench.api.errors import UserError
+from scorebench.cli.view import make_folder_of
 
 Out = Annotated[Path, typer.Option(help="Folder of runs, checkpoints and tables.")]
 
 
+Names = Annotated[str | None, typer.Option(help="Only these, separated by commas.")]
+
+
 def compare(
-    baseline: Annotated[str | None, typer.Option(help="Method that the others are compared with.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Method or run that the others are compared with, on the same problems.")
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="table, md, latex, csv or json.")] = "table",
     seeds: Annotated[bool, typer.Option("--seeds", help="A row for every seed, in place of their mean.")] = False,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published", help="Also show figures that papers published on the same benchmark, and how they measured."
+        ),
+    ] = False,
+    method: Names = None,
+    task: Names = None,
+    model: Names = None,
+    run: Names = None,
     out: Out = Path("results"),
 ) -> None:
-    """All runs: accuracy at each attempt, the gain, and the flips, with 95 % intervals."""
+    """All runs: accuracy at each attempt, the gain, the flips and what stands behind them, with 95 % intervals."""
     from scorebench.report.compare import FORMATS
     from scorebench.report.compare import compare as text_of
+    from scorebench.report.stored import Wanted, read_summaries
 
     if form not in FORMATS:
         raise UserError(f"There is no --format {form!r}; take {', '.join(FORMATS)}.")
-    print(text_of(_summaries(_stored(out)), form, baseline, expand_seeds=seeds))
+    stored = read_summaries(out, Wanted(*map(_list, (method, task, model, run))))
+    _tell(stored.left_out)
+    print(text_of(stored.summaries, form, baseline, expand_seeds=seeds, published=published))
+
+
+def _list(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _tell(lines: Sequence[str]) -> None:
+    """What is left out is said beside the table, and is no failure: the rest is there."""
+    from scorebench.api.text import printable
+
+    for line in lines:
+        print(f"scorebench: {printable(line)}", file=sys.stderr)
 
 
 def leaderboard(
     csv: Annotated[Path, typer.Option(help="File to write.")] = Path("leaderboard.csv"), out: Out = Path("results")
 ) -> None:
-    """All runs as one CSV file, fractions of 1."""
-    from scorebench.report.compare import leaderboard_csv
+    """All finished runs as one CSV file, fractions of 1, best Acc@t2 first; says which runs it leaves out, and why."""
+    from scorebench.report import rows
+    from scorebench.report.stored import read_summaries
     from scorebench.storage.files import replacing
 
-    text = leaderboard_csv(_summaries(_stored(out)))
+    stored = read_summaries(out)
+    ranked = rows.leaderboard(stored.summaries)
     with replacing(csv) as part:
-        part.write_text(text, encoding="utf-8")
-    print(f"{text.count(chr(10)) - 1} runs in {csv}")
+        part.write_text(rows.to_csv(ranked), encoding="utf-8")
+    _tell([*stored.left_out, *rows.left_out(stored.summaries)])
+    print(f"{len(ranked)} of {len(stored.summaries) + len(stored.left_out)} runs in {csv}")
+
+
+def power(
+    problems: Annotated[int, typer.Option(min=1, help="Problems of the benchmark.")],
+    delta: Annotated[float, typer.Option(help="The difference to be seen, in points of percent, such as 4.4.")],
+    samples: Annotated[int, typer.Option(min=1, help="Samples of each problem.")] = 1,
+    differing: Annotated[
+        float, typer.Option(help="Percent of the problems on which one sample of each method differs in its verdict.")
+    ] = 20.0,
+    lasting: Annotated[
+        float, typer.Option(min=0, max=100, help="Percent of that which more samples do not average out.")
+    ] = 50.0,
+) -> None:
+    """How many problems and samples a difference between two methods needs, to be found in 80 and 90 % of the cases."""
+    from scorebench.report.power import power_text
+
+    print(power_text(problems, delta / 100, samples, differing / 100, lasting / 100))
 
 
 def scaling(
-    budgets: Annotated[str, typer.Option(help="Attempts a problem: even numbers.")] = "2,4,8,16,32",
+    budgets: Annotated[str, typer.Option(help="Numbers of attempts on each problem; even numbers.")] = "2,4,8,16,32",
     plot: Annotated[Path | None, typer.Option(help="File for the curves; written as PNG and as SVG.")] = None,
     csv: Annotated[Path | None, typer.Option(help="File for the figures, in fractions of 1.")] = None,
     run: Annotated[
         str | None, typer.Option("--run", help="Stored runs, by name or folder, in place of --method and --task.")
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Dialogues on each problem. Default: the largest budget.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the samples. Default 0.7.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Temperature of the samples. Default 0.7.")] = None,
     **flags: Any,
 ) -> None:
     """Is a correction worth more than another sample? Majority votes of 2K samples, and of K with a correction each.
@@ -63,7 +116,7 @@ def scaling(
 
     wanted = sample_pools.budgets_of(budgets)
     for file in (plot, csv):
-        _make_folder_of(file)
+        make_folder_of(file)
     config = flags.pop("config")
     if run is None:
         settings = settings_from({**flags, "samples": samples, "temperature": temperature}, config)
@@ -94,67 +147,3 @@ def _check_alone(flag: str, others: dict[str, Any]) -> None:
     for name, value in others.items():
         if name not in ("out", "data") and value not in (None, []):
             raise UserError(f"{flag} takes stored runs as they are; leave --{name.rstrip('_').replace('_', '-')} out.")
-
-
-def _make_folder_of(file: Path | None) -> None:
-    """What cannot be written is told before hours of sampling, not after."""
-    from scorebench.storage.files import disk_faults
-
-    if file is not None:
-        with disk_faults(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_dir():
-            raise UserError(f"{file} is a folder; name a file to write.")
-
-
-def draw_plots(
-    to: Annotated[Path | None, typer.Option(help="Folder for the plots. Default: plots in --out.")] = None,
-    out: Out = Path("results"),
-) -> None:
-    """Plots of all runs and trainings, as PNG and SVG: accuracy, flips, edit distances, training curves."""
-    from scorebench.api.progress import progress
-    from scorebench.report import gallery, plots
-    from scorebench.report.summary import summarize
-    from scorebench.storage.runs import tested_runs
-
-    folder = to or out / "plots"
-    results = [(run, list(run.rows().values())) for run in tested_runs(out / "runs")]
-    summaries = [summarize(run.meta(), episodes, run.name) for run, episodes in results if episodes]
-    pictures = [*gallery.of_runs(summaries), *gallery.of_trainings(out / "checkpoints")]
-    with progress("plots", len(pictures)) as tell:
-        for done, picture in enumerate(pictures, start=1):
-            plots.save(picture.draw(), folder / f"{picture.name}.png")
-            tell(done)
-    print(f"{len(pictures)} plots, as PNG and SVG, in {folder}")
-
-
-def view(
-    to: Annotated[Path | None, typer.Option(help="File to write. Default: view.html in --out.")] = None,
-    transcripts: Annotated[int, typer.Option(min=0, help="Of each kind of flip of a run, at most.")] = 10,
-    out: Out = Path("results"),
-) -> None:
-    """All runs as one HTML page that holds everything: tables, plots, and transcripts to browse."""
-    from scorebench.report.page import page
-    from scorebench.storage.files import replacing
-
-    file = to or out / "view.html"
-    _make_folder_of(file)
-    text = page(out, transcripts)
-    with replacing(file) as part:
-        part.write_text(text, encoding="utf-8")
-    print(file)
-
-
-Results = list[tuple[dict[str, Any], list[Any]]]
-
-
-def _stored(out: Path) -> Results:
-    from scorebench.storage.runs import tested_runs
-
-    return [(run.meta(), list(run.rows().values())) for run in tested_runs(out / "runs")]
-
-
-def _summaries(results: Results) -> list[Any]:
-    from scorebench.report.summary import summarize
-
-    return [summarize(meta, episodes, meta["run"]) for meta, episodes in results if episodes]

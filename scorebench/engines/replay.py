@@ -17,10 +17,11 @@ from typing import Any
 
 from scorebench.api.errors import EngineError, UserError
 from scorebench.api.protocols import Engine, ModelSpec
+from scorebench.api.text import is_text
 from scorebench.api.types import Message, Reply, Sampling
-from scorebench.dialogue.player import NO_REPLY, playing
-from scorebench.storage.datasets import Row, is_text, read_bytes, rows_of
-from scorebench.storage.runs import as_episode
+from scorebench.dialogue.player import NO_REPLY, playing, replies_before
+from scorebench.storage.datasets import Row, read_bytes, rows_of
+from scorebench.storage.rows import as_episode
 
 Replies = dict[tuple[str, int], tuple[Reply, ...]]
 
@@ -39,7 +40,7 @@ class ReplayEngine:
         self, prompt_ids: tuple[int, ...], messages: tuple[Message, ...], sampling: Sampling, seed: int
     ) -> Reply:
         job = playing.get()
-        number = sum(message["role"] == "assistant" for message in messages)
+        number = replies_before.get()
         recorded = self.replies.get((job.problem.id, job.sample), ())
         if number >= len(recorded):
             raise EngineError(f"{self.file} has no reply {number + 1} to {job.problem.id}, sample {job.sample}")
@@ -80,7 +81,7 @@ def _of_episode(row: Row) -> tuple[tuple[str, int], tuple[Reply, ...]]:
         }
         replies = []
         for at, message in enumerate(episode.transcript):
-            if at in attempts and attempts[at].verdict.rule == NO_REPLY:
+            if at in attempts and attempts[at].verdict.rule in NO_REPLY:
                 break
             if message["role"] == "assistant":
                 replies.append(attempts[at].reply if at in attempts else Reply(message["content"]))

@@ -74,7 +74,7 @@ def _regraded(task: Task, problem: Problem, episode: Episode) -> Episode:
 
 
 def _verdict_on(task: Task, problem: Problem, attempt: Attempt) -> Attempt:
-    if attempt.verdict.rule == NO_REPLY:
+    if attempt.verdict.rule in NO_REPLY:
         return attempt
     return replace(attempt, verdict=graded(task.grade, problem, attempt.reply.text))
 

@@ -8,22 +8,20 @@ the task.
 from __future__ import annotations
 
 import difflib
-import json
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Source, Task
 from scorebench.api.types import Problem, Verdict
 from scorebench.evaluation.grade_file import grade_episodes
-from scorebench.evaluation.runner import problems_identity
+from scorebench.evaluation.identity import problems_identity
 from scorebench.evaluation.settings import settings_from
-from scorebench.storage.files import replacing, write_json
-from scorebench.storage.runs import Run, as_episode, read_json
+from scorebench.evaluation.tasks import task_in
+from scorebench.storage.files import write_json
+from scorebench.storage.runs import Run, read_json, stored_run
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def find_run(out: Path, name: str) -> Run:
     """The run in a folder, or of a name under out; UserError if there is none."""
     for folder in (Path(name), out / "runs" / name):
         if (folder / "run.json").is_file():
-            return Run(folder, read_json(folder / "run.json")["identity"])
+            return stored_run(folder)
     known = [path.parent.name for path in (out / "runs").glob("*/run.json")]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]}?" if close else "name a run's folder, or the --out it was written to."
@@ -70,13 +68,15 @@ def regrade(run: Run, data: Path | None = None) -> Regraded:
 
     Raises UserError where the run has no rows, or the task's problems are not those that it was made on.
     """
-    task: Task = registry.find("task", run.identity["task"]["name"])
+    task = task_in(run.identity)
     problems = problems_of(run, task, data)
     with run.writing():  # nobody else appends meanwhile; what it opens is replaced below
-        rows = list(run.lines())
-        if not rows:
-            raise UserError(f"{run.folder} has no episodes to regrade; finish it with the `scorebench run` it is of.")
-        before = [as_episode(row) for row in rows]
+        stored = [row for row in run.stored().read if row.episode.problem_id in problems]
+        if not stored:
+            raise UserError(
+                f"{run.folder} has no episodes to regrade; play it first, with its `scorebench run` command."
+            )
+        rows, before = [row.values for row in stored], [row.episode for row in stored]
         now = grade_episodes(task, [(problems[episode.problem_id], episode) for episode in before])
         changes: list[Change] = []
         kept = 0
@@ -105,32 +105,28 @@ def problems_of(run: Run, task: Task, data: Path | None = None) -> dict[str, Pro
         )
     if problems_identity(task, problems) != expected:
         raise UserError(
-            f"The problems of {run.name} or their prompts are others today, so its replies answer other questions: "
-            "give its `scorebench run` again."
+            f"The problems of {run.name} or their prompts have changed since it was played, so its replies answer "
+            "other questions: play it again with its `scorebench run` command."
         )
     return {problem.id: problem for problem in problems}
 
 
 def _source(run: Run, data: Path | None) -> Source:
     label = run.identity["data"]
-    if label in ("embedded", "hub") and data is None:
-        return Source(label)
-    return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    if data or label.startswith("folder:"):
+        return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    return Source("embedded" if label == "embedded" else "hub")
 
 
 def _write(run: Run, rows: list[dict[str, Any]]) -> None:
-    path = run.folder / "episodes.jsonl"
-    old = path.with_name(f"{path.name}.before")
-    if not old.exists():
-        with replacing(old) as part:
-            shutil.copyfile(path, part)
-    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if not (run.folder / "episodes.jsonl.before").exists():
+        run.keep_as("before")
+    run.replace_rows(rows)
 
 
 def _record(run: Run, task: Task, changed: int) -> None:
     path = run.folder / "run.json"
     read = read_json(path)
     when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    read["about"]["regraded"] = {"at": when, "task_version": task.version, "verdicts_changed": changed}
+    read.setdefault("about", {})["regraded"] = {"at": when, "task_version": task.version, "verdicts_changed": changed}
     write_json(path, read)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from scorebench.api.errors import UserError
 from scorebench.report import plots
 from scorebench.report.baseline import Group, by_group, heading
 from scorebench.report.summary import RunSummary, pool_seeds
@@ -41,18 +42,30 @@ def of_runs(summaries: Sequence[RunSummary]) -> list[Picture]:
     return pictures
 
 
-def of_trainings(checkpoints: Path, first_seed_only: bool = False) -> list[Picture]:
+@dataclass(frozen=True)
+class Trainings:
+    """The plots of trainings. complaints: a sentence for each training that cannot be read."""
+
+    pictures: list[Picture]
+    complaints: list[str]
+
+
+def of_trainings(checkpoints: Path, first_seed_only: bool = False) -> Trainings:
     """The curves of each training that has logged a step, finished or not."""
     pictures: dict[str, Picture] = {}
+    complaints = []
     for folder in sorted(path.parent for path in checkpoints.glob("*/training.json")):
-        identity = read_json(folder / "training.json")["identity"]
-        key = digest({**identity, "seed": None}) if first_seed_only else folder.name
-        if key not in pictures and any(log.stat().st_size for log in folder.rglob("steps.jsonl")):
-            group = identity["task"]["name"], identity["data"], identity["model"]["name"]
-            title = f"Training of {identity['method']['name']}, seed {identity['seed']}\n{heading(group)}"
-            pictures[key] = Picture(f"training-{folder.name}", group, partial(_draw_training, folder, title))
-    return list(pictures.values())
+        try:
+            identity = read_json(folder / "training.json")["identity"]
+            key = digest({**identity, "seed": None}) if first_seed_only else folder.name
+            if key not in pictures and any(log.stat().st_size for log in folder.rglob("steps.jsonl")):
+                pictures[key] = _training(folder, identity)
+        except (UserError, KeyError, TypeError, ValueError) as fault:
+            complaints.append(f"The training {folder.name} is left out: its training.json cannot be read ({fault}).")
+    return Trainings(list(pictures.values()), complaints)
 
 
-def _draw_training(folder: Path, title: str) -> Figure:
-    return plots.training_curves(plots.read_stages(folder), title)
+def _training(folder: Path, identity: Mapping[str, Any]) -> Picture:
+    group = identity["task"]["name"], identity["data"], identity["model"]["name"]
+    title = f"Training of {identity['method']['name']}, seed {identity['seed']}\n{heading(group)}"
+    return Picture(f"training-{folder.name}", group, lambda: plots.training_curves(plots.read_stages(folder), title))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
+from scorebench.report.escape import latex, markdown, one_line
+
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
 Cell = tuple[str, ...]  # the figure, then what stands smaller beneath it
+
+BENEATH = "{beneath}"  # in a note: where a format puts the smaller lines of a cell
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,13 @@ class Table:
     header: tuple[Cell, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+
+    def frame(self, plain: Callable[[str], str] = one_line) -> pd.DataFrame:
+        """The table as a DataFrame of texts. The smaller lines of a cell follow its figure in brackets."""
+        import pandas as pd
+
+        rows = [[_joined(cell, plain) for cell in cells] for cells in self.rows]
+        return pd.DataFrame(rows, columns=[plain(" ".join(cell)) for cell in self.header])
 
 
 def percent(fraction: float, signed: bool = False) -> str:
@@ -55,6 +67,17 @@ def as_text(tables: Sequence[Table]) -> str:
 
 
 def _print(console: Console, table: Table, notes: Sequence[str]) -> None:
+    from rich.text import Text
+
+    console.print(Text(one_line(table.title), style="bold"))
+    for part in fitting(table, console.width) if table.rows else ():
+        _print_grid(console, part)
+    for note in notes:
+        console.print(Text(one_line(note.replace(BENEATH, "beneath")), style="dim"))
+    console.print()
+
+
+def _print_grid(console: Console, table: Table) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
     from rich.text import Text
@@ -62,31 +85,93 @@ def _print(console: Console, table: Table, notes: Sequence[str]) -> None:
     def stacked(cell: Cell) -> Text:
         return Text(cell[0]) + Text("".join(f"\n{line}" for line in cell[1:]), style="dim")
 
-    console.print(Text(table.title, style="bold"))
     grid = Grid(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     for column, cell in enumerate(table.header):
-        grid.add_column(stacked(cell), justify="right" if column else "left", overflow="fold", no_wrap=column > 0)
+        grid.add_column(stacked(cell), justify="right" if column else "left", overflow="fold", no_wrap=True)
     for cells in table.rows:
         grid.add_row(*map(stacked, cells))
     console.print(grid)
-    for note in notes:
-        console.print(Text(note, style="dim"))
-    console.print()
+
+
+NAMES_WIDTHS = (24, 17, 12)  # columns of the terminal that names may take, where the table would be too wide otherwise
+
+
+def fitting(table: Table, width: int) -> list[Table]:
+    """The table in a form that is at most `width` columns wide, without cutting a figure.
+
+    As far as needed, the names are wrapped, then the two ends of each interval go beneath each other, and then the
+    columns are dealt out over several tables that all have the names.
+    """
+    table = replace(table, header=_lines(table.header), rows=tuple(map(_lines, table.rows)))
+    upright = _upright(table)
+    forms = [table, *(_wrapped(some, names) for some in (table, upright) for names in NAMES_WIDTHS)]
+    for form in forms:
+        if _width(form) <= width:
+            return [form]
+    table = forms[-1]
+    widths = _widths(table)
+    parts: list[list[int]] = []
+    for number in range(1, len(widths)):
+        room = width - widths[0] - sum(1 + widths[other] for other in parts[-1]) if parts else 0
+        if not parts or room < 1 + widths[number]:
+            parts.append([])
+        parts[-1].append(number)
+    return [_columns(table, [0, *numbers]) for numbers in parts]
+
+
+def _lines(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    return tuple(tuple(map(one_line, cell)) for cell in cells)
+
+
+def _column(table: Table, number: int) -> list[str]:
+    return [line for cells in (table.header, *table.rows) for line in cells[number]] or [""]
+
+
+def _width(table: Table) -> int:
+    return sum(_widths(table)) + len(table.header) - 1
+
+
+def _widths(table: Table) -> list[int]:
+    """How wide each column is in a terminal, where some letters take two places."""
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, _column(table, number))) for number in range(len(table.header))]
+
+
+def _columns(table: Table, numbers: Sequence[int]) -> Table:
+    rows = tuple(tuple(cells[number] for number in numbers) for cells in table.rows)
+    return replace(table, header=tuple(table.header[number] for number in numbers), rows=rows)
+
+
+def _wrapped(table: Table, width: int) -> Table:
+    """With names of at most `width` columns. Every line of a name but the first is set in by a space."""
+    from textwrap import wrap
+
+    def narrow(cell: Cell) -> Cell:
+        return tuple(part for line in cell for part in wrap(line, width, subsequent_indent=" ") or [""])
+
+    rows = tuple((narrow(cells[0]), *cells[1:]) for cells in table.rows)
+    return replace(table, header=(narrow(table.header[0]), *table.header[1:]), rows=rows)
+
+
+def _upright(table: Table) -> Table:
+    """With every interval on two lines."""
+    rows = tuple(
+        (cells[0], *(tuple(part for line in cell for part in re.split(r"(?<=,) ", line)) for cell in cells[1:]))
+        for cells in table.rows
+    )
+    return replace(table, rows=rows)
 
 
 def as_markdown(tables: Sequence[Table]) -> str:
     """Pipe tables, a heading each; the smaller lines of a cell follow in brackets."""
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cells) + " |"
-
     blocks = []
     for table in tables:
-        header = line([_plain_markdown(" ".join(cell)) for cell in table.header])
-        rule = line(["---", *["---:"] * (len(table.header) - 1)])
-        rows = [line([_joined(cell, _plain_markdown) for cell in cells]) for cells in table.rows]
-        blocks.append("\n".join([f"### {table.title}", "", header, rule, *rows]))
-        blocks += [_plain_markdown(note) for note in table.notes]
+        blocks.append(f"### {markdown(table.title)}")
+        if table.rows:
+            align = ("left", *["right"] * (len(table.header) - 1))
+            blocks.append(table.frame(markdown).to_markdown(index=False, disable_numparse=True, colalign=align))
+        blocks += [markdown(note.replace(BENEATH, "in brackets")) for note in table.notes]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -94,26 +179,15 @@ def as_latex(tables: Sequence[Table]) -> str:
     r"""A table environment each, for \usepackage{booktabs}; the smaller lines of a cell follow in brackets."""
     blocks = []
     for table in tables:
-        rows = [" & ".join(_joined(cell, _plain_latex) for cell in cells) + r" \\" for cells in table.rows]
-        notes = [rf"\par\footnotesize {_plain_latex(note)}" for note in table.notes]
-        blocks.append(
-            "\n".join(
-                [
-                    r"\begin{table}",
-                    r"\centering\small",
-                    rf"\caption{{{_plain_latex(table.title)}}}",
-                    rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
-                    r"\toprule",
-                    " & ".join(_plain_latex(" ".join(cell)) for cell in table.header) + r" \\",
-                    r"\midrule",
-                    *rows,
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                    *notes,
-                    r"\end{table}",
-                ]
-            )
-        )
+        if not table.rows:
+            blocks += [rf"\par {latex(f'{table.title}. {note}')}" for note in table.notes]
+            continue
+        columns = "l" + "r" * (len(table.header) - 1)
+        text = table.frame(latex).to_latex(index=False, escape=False, caption=latex(table.title), column_format=columns)
+        notes = [rf"\par\footnotesize {latex(note.replace(BENEATH, 'in brackets'))}" for note in table.notes]
+        ends = "\n".join([r"\end{tabular}", *notes])
+        text = text.replace(r"\begin{table}", "\\begin{table}\n\\centering\\small", 1)
+        blocks.append(text.replace(r"\end{tabular}", ends, 1).strip())
     return "\n\n".join(blocks) + "\n"
 
 
@@ -121,17 +195,3 @@ def _joined(cell: Cell, plain: Callable[[str], str]) -> str:
     figure, *smaller = map(plain, cell)
     smaller = [line for line in smaller if line]
     return f"{figure} ({'; '.join(smaller)})" if smaller else figure
-
-
-def _plain_markdown(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "|*_`<" else letter for letter in text)
-
-
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-LATEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
-
-
-def _plain_latex(text: str) -> str:
-    words = "".join(LATEX.get(letter, letter) for letter in text)
-    words = words.replace("->", r"$\to$").replace("<", "$<$")
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", words)

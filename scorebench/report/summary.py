@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from scorebench.api.types import Episode
+from scorebench.report.identity import Identity as Identity
+from scorebench.report.identity import configuration as configuration
+from scorebench.report.identity import identify as identify
+from scorebench.report.identity import names_of
 from scorebench.statistics import metrics
 from scorebench.statistics.intervals import Estimate
 from scorebench.statistics.metrics import Outcomes
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a run was, as its row says it.
-
-    data: "embedded", "hub" or "folder:" and the files' digest. settings: everything else that defines the run but the
-    seed, as flat names and values; runs with equal settings are seeds of one configuration. episodes_expected: how many
-    the run has when it is finished; None where run.json does not say. seconds: wall time of the evaluation.
-    """
-
-    task: str
-    data: str
-    method: str
-    model: str
-    seed: int | None
-    run: str
-    seconds: float
-    episodes_expected: int | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-
-# What two seeds of one configuration share, besides the data; not the trained weights, of which each seed has its own.
-DEFINING = ("task", "problems", "method", "model", "engine", "sampling", "system_prompt", "turns", "samples")
-
-
-def identify(meta: Mapping[str, Any], run: str) -> Identity:
-    """Read run.json. The only place of the report that knows its keys; `run` is the folder's name."""
-    model = meta.get("model") or {}
-    problems = (meta.get("problems") or {}).get("count")
-    defining = {key: meta.get(key) for key in DEFINING}
-    return Identity(
-        task=meta["task"]["name"],
-        data=meta["data"],
-        method=meta["method"]["name"],
-        model=model.get("name") or "",
-        seed=meta.get("seed"),
-        run=run,
-        seconds=float(meta.get("seconds") or 0.0),
-        episodes_expected=problems * meta.get("samples", 1) if isinstance(problems, int) else None,
-        settings=dict(_flat(defining)),
-    )
-
-
-def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        inner = [(f"{name}.{key}" if name else str(key), value[key]) for key in value if key != "seed"]
-        return [pair for key, part in inner for pair in _flat(part, key)]
-    return [] if value is None else [(name, value if isinstance(value, str) else json.dumps(value, default=str))]
+from scorebench.storage.runs import digest
 
 
 @dataclass(frozen=True)
@@ -71,7 +27,8 @@ class RunSummary:
     n: the denominator, problems with a scored sample; errors: episodes left out of every rate; missing: episodes that
     the run still owes. truncated: attempts cut off at the token limit, of all turns. tokens: mean sampled tokens of
     an episode's attempts. seeds: the runs that were pooled, empty for a single run. edits, tags: how attempts
-    changed, and the outcomes of each value of each tag.
+    changed, and the outcomes of each value of each tag. digest: of all replies and verdicts. equal_runs: how many runs
+    with the same replies a greedy run without training stands for (see `pool_seeds`); 0 for all others.
     """
 
     identity: Identity
@@ -82,6 +39,8 @@ class RunSummary:
     edits: metrics.Edits
     tags: Mapping[str, Mapping[str | int, Outcomes]]
     seeds: tuple[RunSummary, ...] = ()
+    digest: str = ""
+    equal_runs: int = 0
 
     @property
     def n(self) -> int:
@@ -125,21 +84,35 @@ def summarize(meta: Mapping[str, Any], episodes: Sequence[Episode], run: str) ->
         missing=max(0, expected - len(episodes)) if expected is not None else 0,
         edits=metrics.edits(episodes),
         tags={tag: metrics.by_tag(episodes, tag) for tag in tags},
+        digest=_digest(episodes),
     )
 
 
+def _digest(episodes: Sequence[Episode]) -> str:
+    """Of what was replied and judged, in any order of rows."""
+    rows = sorted((e.problem_id, e.sample, *((a.reply.text, a.verdict.outcome) for a in e.attempts)) for e in episodes)
+    return digest(rows)
+
+
 def pool_seeds(summaries: Sequence[RunSummary]) -> list[RunSummary]:
-    """Runs that differ in nothing but the seed become one row each, in order of first appearance."""
+    """Runs that differ in nothing but the seed become one row each, in order of first appearance.
+
+    Where nothing was trained and decoding is greedy, the seed changes nothing: runs with the same replies are one run.
+    """
     groups: dict[tuple[Any, ...], list[RunSummary]] = {}
     for summary in summaries:
         groups.setdefault(configuration(summary.identity), []).append(summary)
-    return [_pooled(seeds) if len(seeds) > 1 else seeds[0] for seeds in groups.values()]
+    distinct = (_distinct(seeds) for seeds in groups.values())
+    return [_pooled(seeds) if len(seeds) > 1 else seeds[0] for seeds in distinct]
 
 
-def configuration(identity: Identity) -> tuple[Any, ...]:
-    """What two seeds of one configuration share."""
-    settings = tuple(sorted(identity.settings.items()))
-    return (identity.task, identity.data, identity.method, identity.model, settings)
+def _distinct(seeds: Sequence[RunSummary]) -> list[RunSummary]:
+    """The seeds without those that only repeat another one."""
+    if not all(seed.identity.greedy and not seed.identity.training for seed in seeds):
+        return list(seeds)
+    repeats = Counter(seed.digest for seed in seeds)
+    first = {seed.digest: seed for seed in reversed(seeds)}
+    return [replace(first[key], equal_runs=repeats[key]) for key in dict.fromkeys(seed.digest for seed in seeds)]
 
 
 def _pooled(seeds: Sequence[RunSummary]) -> RunSummary:
@@ -172,14 +145,5 @@ def _pooled_tag(seeds: Sequence[Mapping[str | int, Outcomes]]) -> dict[str | int
 
 
 def labels(rows: Sequence[RunSummary]) -> list[str]:
-    """The method of each row; where a method stands there with several settings, with those that differ."""
-    return [_label(row.identity, [other.identity for other in rows]) for row in rows]
-
-
-def _label(identity: Identity, others: Sequence[Identity]) -> str:
-    ours = identity.settings
-    theirs = [other.settings for other in others if other.method == identity.method]
-    names = dict.fromkeys(name for settings in [ours, *theirs] for name in settings)
-    differing = [name for name in names if any(settings.get(name) != ours.get(name) for settings in theirs)]
-    told = [name for name in differing if not name.endswith("digest")] or differing
-    return " ".join([identity.method, *(f"{name.split('.')[-1]}={ours.get(name, 'none')}" for name in told)])
+    """What tables and plots call each row: see `names_of`."""
+    return names_of([row.identity for row in rows])

@@ -2,20 +2,22 @@
 
 The unit of evidence is the problem: several samples of one problem are one cluster. Every estimate is a mean over
 problems of the mean over that problem's samples, so each problem weighs the same however often it was sampled.
-With one sample a problem everything below is the textbook method for independent problems.
+With one sample a problem everything below is the textbook method for independent problems. Where several seeds are
+pooled, the seeds are a second source of variance, which seeds.py estimates.
 
-What is covered: tests/test_statistics.py simulates 2,000 runs of each kind; the intervals hold the truth in 93-97 %
-of them. What is not: where fewer than about five flips (or passes) are expected in a whole run, no interval can be
-exact, because counts jump; with one sample these err to the wide side (up to 99 %), and with strongly clustered
-samples to the narrow side (1.4 % of 164 problems x 8 samples: about 91 %).
+Coverage: tests/statistics/test_intervals.py simulates 2,000 runs of each kind, and the intervals hold the truth in 93
+to 97 % of them. The exception are rare events. Where fewer than about five flips (or passes) are expected in a whole
+run, no interval can be exact, because counts are whole numbers. With one sample a problem such intervals are too wide
+(they hold the truth in up to 99 %). With strongly clustered samples they are too narrow (about 91 % for 1.4 % of 164
+problems x 8 samples).
 
-Axes: P problems. All shares are fractions of 1. All intervals are for 95 %.
+Axes: P problems, S seeds. All shares are fractions of 1. All intervals are for 95 %.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +64,11 @@ def change(gains_P: Floats, losses_P: Floats, samples_P: NDArray[np.int64]) -> E
 
 
 def wilson(share: float, n: float) -> tuple[float, float]:
-    """Wilson's score interval of a share of n trials; n need not be whole. Wilson 1927, JASA 22:209."""
+    """Wilson's score interval of a share of n trials. Wilson 1927, JASA 22:209.
+
+    n need not be a whole number: it is an effective number of problems. That is why this is not scipy's
+    `binomtest(...).proportion_ci`, which takes whole counts only; where n is whole, a test holds the two together.
+    """
     z2 = Z_95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
@@ -131,7 +137,10 @@ def paired_bootstrap(difference_P: Floats) -> Estimate:
 
     Half a problem is added on each side (a difference of +1 and of -1), as Agresti and Min (2005, Statistics in
     Medicine 24:729) do for Wald intervals: the plain bootstrap covers only 88 % where few problems differ, and has no
-    width where none does. It moves a bound by less than 1 / P elsewhere.
+    width where no problem differs. Elsewhere this moves a bound by less than 1 / P.
+
+    scipy's `bootstrap` takes no weights, and it takes 9 times as long (benchmarks/resampling.py): it draws 10,000 x P
+    problems, and this draws how often each of the few values that differences have comes up.
     """
     if difference_P.size == 0:
         return UNKNOWN
@@ -148,19 +157,34 @@ def mcnemar(gains: int, losses: int) -> float:
 
     Under the null hypothesis each of these problems is a fair coin. 1.0 where there are none.
     """
-    n = gains + losses
-    tail = sum(math.comb(n, k) for k in range(min(gains, losses) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    from scipy.stats import binomtest
+
+    return float(binomtest(gains, gains + losses).pvalue) if gains + losses else 1.0
 
 
 def sign_flip(difference_P: Floats) -> float:
     """McNemar's test for clusters: the two-sided p-value of the mean difference when each problem's sign is a coin.
 
-    With one sample a problem its exact form is McNemar's exact test. Drawn with RESAMPLES rounds; the observed
-    signs count as one more, so p is never 0.
+    With one sample a problem its exact form is McNemar's exact test. It draws RESAMPLES rounds and counts the observed
+    signs as one more round, so that p is never 0. scipy's `permutation_test` does the same and takes about 80 times as
+    long (benchmarks/resampling.py); a test holds the two together.
     """
     moved = difference_P[difference_P != 0]
     observed = abs(float(moved.sum()))
     flips = np.random.default_rng(SEED).integers(0, 2, size=(RESAMPLES, moved.size), dtype=np.int8) * 2 - 1
     as_far = int(np.sum(np.abs(flips @ moved) >= observed - 1e-9))
     return (as_far + 1) / (RESAMPLES + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values, in the order given: what remains when several methods meet one baseline.
+
+    A difference whose adjusted value is below 0.05 stands, with a chance of at most 5 % that any of those that stand
+    is none. Holm 1979, Scandinavian Journal of Statistics 6:65. scipy has false discovery rates only.
+    """
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted

@@ -19,6 +19,7 @@ from typing import Any
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Source
+from scorebench.api.text import is_text
 
 Fields = Mapping[str, type]
 
@@ -209,11 +210,6 @@ def _fault(record: Any, fields: Fields) -> str | None:
 
 
 _KINDS = {str: "a text", int: "a whole number", list: "a list of texts", bool: "true or false"}
-
-
-def is_text(text: str) -> bool:
-    """Whether a string can be written as UTF-8; JSON can smuggle in one half of a surrogate pair."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 # The hub --------------------------------------------------------------------------------------------------------------

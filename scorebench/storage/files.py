@@ -1,21 +1,25 @@
-"""Writing so that nothing half-written is ever taken for a result."""
+"""Writing files so that a half-written one is never taken for a result."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from scorebench.api.errors import UserError
+from scorebench.api.text import as_text
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path to write to, which becomes `path` in one step when the block ends well; a file or a folder."""
+    """Gives a path to write to. It becomes `path` in one step when the block ends without an error.
+
+    What is written there may be a file or a folder. After an error nothing is left of it, and `path` is as it was.
+    """
     part = path.with_name(f".{path.name}.part{os.getpid()}")
     with disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,17 +27,21 @@ def replacing(path: Path) -> Iterator[Path]:
             yield part
             os.replace(part, path)
         finally:
-            _remove(part)
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    """Writes plain data as JSON, in one step. indent: None for a single line."""
     with replacing(path) as part:
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(as_text(json.dumps(value, indent=indent, ensure_ascii=False)) + "\n", encoding="utf-8")
 
 
 @contextmanager
 def disk_faults(path: Path) -> Iterator[None]:
-    """A full disk, a missing right or a dead mount, in one sentence."""
+    """Turns an OSError (a full disk, a missing right) into a UserError that names the path."""
     try:
         yield
     except OSError as fault:
@@ -43,29 +51,37 @@ def disk_faults(path: Path) -> Iterator[None]:
         ) from fault
 
 
+def make_parent(file: Path) -> None:
+    """Makes the folder of a file that is to be written later.
+
+    Commands call this before hours of work, so that a place that cannot be written is told at the start.
+    UserError where the folder cannot be made, where nothing may be written into it, or where `file` is a folder.
+    """
+    with disk_faults(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; name a file to write.")
+    if not os.access(file.parent, os.W_OK):
+        raise UserError(f"Cannot write {file}: no right to write into {file.parent}; name another file.")
+
+
 @contextmanager
 def alone(folder: Path, doing: str) -> Iterator[None]:
     """Holds the folder's lock, so that no two processes do the same work in it; UserError where another one does.
 
-    doing: the work as a word before the folder's name: "writing", "training in". The kernel lets go of the lock
-    when the process ends, however it ends.
+    doing: the work, as the words before the folder's name in that error: "writing", "training in". The kernel lets go
+    of the lock when the process ends, in whatever way it ends.
     """
-    path = folder / ".lock"
-    with disk_faults(path):
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    with disk_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = path.open("w")
-    with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire()
+        except Timeout:
             raise UserError(f"Another process is {doing} {folder}; wait for it, or stop it.") from None
+    try:
         yield
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        for child in path.iterdir():
-            _remove(child)
-        path.rmdir()
-    else:
-        path.unlink(missing_ok=True)
+    finally:
+        lock.release()

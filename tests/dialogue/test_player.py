@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from scorebench.api.errors import EngineError
+from scorebench.api.errors import EngineError, UserError
+from scorebench.api.protocols import Ask
 from scorebench.api.types import Episode, Message, Problem, Reply, Sampling, Verdict
 from scorebench.dialogue.player import EpisodeRequest, Player, seed_of
 from scorebench.methods.base import Base
@@ -205,3 +206,30 @@ def test_a_bug_in_a_method_is_not_hidden() -> None:
 
     with pytest.raises(ValueError, match="a bug"):
         play(Failing(), problems(3))
+
+
+class Faulty:
+    """A method whose dialogue is at fault."""
+
+    name = "faulty"
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def dialogue(self, task: Any, problem: Problem, turns: int) -> Any:
+        yield Ask(({"role": "user", "content": "say"},))
+        if self.fault == "too many":
+            yield from [Ask(({"role": "user", "content": "more"},))] * turns
+        elif self.fault == "endless":
+            while True:
+                yield Ask(({"role": "user", "content": "review"},), attempt=False)
+        elif self.fault == "breaks down":
+            raise ZeroDivisionError("by zero")
+        elif self.fault == "no Ask":
+            yield "more"
+
+
+@pytest.mark.parametrize("fault", ["too few", "too many", "endless", "breaks down", "no Ask"])
+def test_a_faulty_dialogue_is_one_sentence_that_names_the_method_and_its_module(fault: str) -> None:
+    with pytest.raises(UserError, match=r"faulty \(in tests.dialogue.test_player\)"):
+        play(Faulty(fault), problems())

@@ -81,7 +81,7 @@ def test_a_reply_that_is_missing_is_an_error_of_its_attempt_alone(tmp_path: Path
 
 def test_what_an_engine_could_not_give_is_not_repeated_as_a_reply(tmp_path: Path) -> None:
     row = as_row(play(Parrot(), samples=1)[0])
-    row["attempts"][1]["verdict"] |= {"outcome": "error", "rule": NO_REPLY}
+    row["attempts"][1]["verdict"] |= {"outcome": "error", "rule": NO_REPLY[0]}
     episode = play(open_engine(written(tmp_path, [row])), samples=1)[0]
     assert [a.verdict.outcome for a in episode.attempts] == ["pass", "error"]
     assert "has no reply 2" in episode.attempts[1].verdict.detail

@@ -110,7 +110,8 @@ def test_pooled_seeds_that_differ_narrow_the_interval() -> None:
     ]
     one, pooled = metrics.accuracy(seeds[0], 2), metrics.accuracy(metrics.pool(seeds), 2)
     assert pooled.value == pytest.approx(np.mean([metrics.accuracy(seed, 2).value for seed in seeds]))
-    assert pooled.high - pooled.low < 0.7 * (one.high - one.low)
+    # Half as wide if seeds could not differ; another seed's possible difference takes some of that away.
+    assert 0.5 < (pooled.high - pooled.low) / (one.high - one.low) < 0.9
 
 
 def test_pooling_joins_problems_by_name() -> None:

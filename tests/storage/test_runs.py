@@ -11,19 +11,23 @@ from typing import Any
 import pytest
 
 from scorebench.api.errors import UserError
-from scorebench.api.types import Episode, Problem, Sampling, Verdict
+from scorebench.api.types import Attempt, Episode, Problem, Reply, Sampling, Verdict
 from scorebench.evaluation.runner import evaluate
+from scorebench.methods.base import Base
 from scorebench.methods.self_refine import SelfRefine
-from scorebench.storage.runs import Run, all_runs, as_episode, as_row, open_pool, open_run
+from scorebench.storage.rows import as_episode, as_row
+from scorebench.storage.runs import Run, all_runs, open_pool, open_run, stored_run
 from tests.dialogue.test_player import Parrot
 from tests.toy import Toy
 
 IDENTITY: dict[str, Any] = {
+    "split": "test",
     "task": {"name": "toy", "version": "1"},
     "data": "folder:1234",
     "method": {"name": "self-refine", "config": {}},
     "model": {"name": "org/some model", "digest": "00"},
     "turns": 2,
+    "samples": 2,
     "seed": 0,
 }
 PROBLEMS = Toy().load("test", None).problems[:6]  # type: ignore[arg-type]
@@ -115,14 +119,128 @@ def test_a_disk_that_takes_no_more_is_one_sentence_and_the_run_goes_on_later(tmp
     assert contents(episodes) == contents(expected)
 
 
-def test_a_damaged_row_is_named(tmp_path: Path) -> None:
+ROW = as_row(
+    Episode("test/0", 0, (Attempt(Reply("a"), Verdict("pass")),) * 2, ({"role": "assistant", "content": "a"},))
+)
+
+
+def changed(**values: Any) -> bytes:
+    return json.dumps({**ROW, **values}).encode()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"{broken",
+        b'{"problem": "test/0", "text": "\xff"}',
+        changed()[:-20] + "é".encode()[:1],
+        b"[1, 2]",
+        b"null",
+        b"{}",
+        b"[" * 100_000,
+        b'{"n": 1' + b"0" * 5000 + b"}",
+        changed(problem="elsewhere/0"),
+        changed(problem=7),
+        changed(sample=2),
+        changed(sample=-1),
+        changed(attempts=[]),
+        changed(attempts=ROW["attempts"][:1]),
+        changed(attempts=[{**ROW["attempts"][0], "message": 5}] * 2),
+        changed(attempts=[{**ROW["attempts"][0], "verdict": {"outcome": "maybe"}}] * 2),
+        changed(transcript=["a"]),
+        changed(seconds="long"),
+    ],
+)
+def test_a_line_that_is_no_row_of_the_run_costs_one_episode_and_is_kept_aside(
+    tmp_path: Path, bad: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = open_run(tmp_path, IDENTITY, [problem.id for problem in PROBLEMS])
+    _, expected = play(run)
+    path = run.folder / "episodes.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = lines[0] + bad + b"\n" + b"".join(lines[2:])
+    path.write_bytes(damaged)
+    assert len(run.rows()) == 11
+    assert run.spent()[0] > 0
+    (warning,) = caplog.messages
+    assert str(path) in warning
+    assert "\n" not in warning
+    engine, episodes = play(run)
+    assert len(engine.seen) == 3
+    assert contents(episodes) == contents(expected)
+    assert path.with_name("episodes.jsonl.damaged").read_bytes() == damaged
+    caplog.clear()
+    assert len(run.rows()) == 12
+    assert not caplog.messages
+
+
+def test_text_that_cannot_be_written_ends_no_run_and_reads_back(tmp_path: Path) -> None:
+    class Odd(Parrot):
+        async def reply(self, prompt_ids: Any, messages: Any, sampling: Sampling, seed: int) -> Reply:
+            return Reply("half a pair \udc80 and \ud83d\ude00")
+
+    class Judge(Toy):
+        def grade(self, problem: Problem, reply: str) -> Verdict:
+            return Verdict("fail", answer="\ud800", detail="\udfff" + "x" * 16_000_000)
+
+    run = open_run(tmp_path, IDENTITY)
+    work = evaluate(run, SelfRefine(), Judge(), PROBLEMS, Odd(), Sampling(), turns=2, samples=2, seed=0)
+    episodes = asyncio.run(work)
+    stored = run.rows()
+    assert contents([stored[e.problem_id, e.sample] for e in episodes]) == contents(episodes)
+    assert {e.attempts[0].reply.text for e in episodes} == {"half a pair \ufffd and \U0001f600"}
+    verdict = episodes[0].attempts[0].verdict
+    assert (verdict.answer, verdict.detail[:3], len(verdict.detail)) == ("\ufffd", "\ufffdxx", 2000)
+    run.replace_rows({**row.values, "note": "\ud800"} for row in run.stored().read)
+    assert len(run.rows()) == 12
+
+
+def test_a_row_of_16_mb_is_a_row(tmp_path: Path) -> None:
+    class Long(Parrot):
+        async def reply(self, prompt_ids: Any, messages: Any, sampling: Sampling, seed: int) -> Reply:
+            return Reply("é" * 8_000_000)
+
+    run = open_run(tmp_path, IDENTITY)
+    asyncio.run(evaluate(run, Base(), Toy(), PROBLEMS[:1], Long(), Sampling(), turns=2, samples=1, seed=0))
+    (episode,) = run.rows().values()
+    assert [len(a.reply.text) for a in episode.attempts] == [8_000_000] * 2
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"identity": {"task": "math"}}',
+        b'{"identity": {"task": {"name": "math"}, "data": "hub", "split": "test", "method": {}}}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_run_that_cannot_be_read_is_named_and_the_others_are_shown(
+    tmp_path: Path, record: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = open_run(tmp_path, IDENTITY)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "run.json").write_bytes(record)
+    assert [run.folder for run in all_runs(tmp_path)] == [good.folder]
+    (warning,) = caplog.messages
+    assert "foreign" in warning
+    assert "\n" not in warning
+    with pytest.raises(UserError, match="foreign"):
+        stored_run(tmp_path / "foreign")
+
+
+def test_starting_anew_sets_the_rows_aside(tmp_path: Path) -> None:
     run = open_run(tmp_path, IDENTITY)
     play(run)
-    path = run.folder / "episodes.jsonl"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text(lines[0] + "{broken\n" + "".join(lines[1:]))
-    with pytest.raises(UserError, match="line 2"):
-        run.rows()
+    rows = (run.folder / "episodes.jsonl").read_bytes()
+    run.start_anew()
+    assert (run.folder / "episodes.jsonl.old").read_bytes() == rows
+    engine, _ = play(run)
+    assert len(engine.seen) == 12 * 3
 
 
 def test_a_pool_is_the_smallest_stored_run_that_has_the_samples(tmp_path: Path) -> None:

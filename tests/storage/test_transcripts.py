@@ -100,7 +100,7 @@ GOOD = {"task_id": 11, "completion": "x"}
         ({"task_id": 12, "completion": "\ud800"}, "where a reply should be"),
         ({"problem": "MBPP/12", "transcript": []}, "no whole episode"),
         ({"problem": "MBPP/12", "transcript": [], "attempts": [{"message": 4}]}, "no whole episode"),
-        (own_row("MBPP/12", 0) | {"sample": [1]}, "no attempts or no number"),
+        (own_row("MBPP/12", 0) | {"sample": [1]}, "no whole episode"),
         (["x"], "is no JSON object"),
         (b'{"task_id": 12, "comple', "is cut off or no JSON"),
         (b'{"task_id": 12, "completion": "\xff"}', "is no UTF-8 text"),

@@ -1,0 +1,92 @@
+"""The commands that show stored runs: view, a page in a browser, and plots, files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scorebench.api.errors import UserError
+from scorebench.api.text import printable
+
+Out = Annotated[Path, typer.Option(help="Folder of runs, checkpoints and tables.")]
+
+
+def view(
+    to: Annotated[Path | None, typer.Option(help="File to write. Default: view.html in --out.")] = None,
+    transcripts: Annotated[
+        int | None, typer.Option(min=0, help="Episodes of each kind of flip of a run, at most. Default: all.")
+    ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Show the page at 127.0.0.1 while runs go on.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --serve; 0 takes a free one.")] = 8000,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the benchmark's files, for references. Default: where runs found it.")
+    ] = None,
+    out: Out = Path("results"),
+) -> None:
+    """All runs as one HTML page: figures, flips, and every episode to read. It opens from disk and loads nothing."""
+    from scorebench.report.page import page, server
+    from scorebench.storage.files import replacing
+
+    # References come from data sets that the runs have already loaded: nothing is downloaded for a page.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if serve:
+        server.serve(server.LivePage(out, transcripts, data), port)
+        return
+    file = to or out / "view.html"
+    make_folder_of(file)
+    made = page(out, transcripts, data)
+    with replacing(file) as part:
+        part.write_text(made.html, encoding="utf-8")
+    _complain(made.complaints)
+    print(file)
+
+
+def draw_plots(
+    to: Annotated[Path | None, typer.Option(help="Folder for the plots. Default: plots in --out.")] = None,
+    out: Out = Path("results"),
+) -> None:
+    """Plots of all runs and trainings, as PNG and SVG: accuracy, flips, edit distances, training curves."""
+    from scorebench.api.progress import progress
+    from scorebench.report import gallery, plots
+    from scorebench.report.page.stored import read_stored
+
+    folder = to or out / "plots"
+    stored = read_stored(out)
+    trainings = gallery.of_trainings(out / "checkpoints")
+    pictures = [*gallery.of_runs(stored.summaries), *trainings.pictures]
+    complaints = [*stored.complaints, *trainings.complaints]
+    drawn = 0
+    with progress("plots", len(pictures)) as tell:
+        for done, picture in enumerate(pictures, start=1):
+            try:
+                figure = picture.draw()
+            except UserError as fault:
+                complaints.append(f"The plot {picture.name} is left out: {fault}")
+            else:
+                plots.save(figure, folder / f"{picture.name}.png")
+                drawn += 1
+            tell(done)
+    _complain(complaints)
+    print(f"{drawn} plots, as PNG and SVG, in {folder}")
+
+
+def _complain(complaints: Sequence[str]) -> None:
+    """What is left out is said, and is no failure: the rest is there."""
+    for complaint in complaints:
+        print(f"scorebench: {printable(complaint)}", file=sys.stderr)
+
+
+def make_folder_of(file: Path | None) -> None:
+    """Says what cannot be written before hours of sampling, not after."""
+    from scorebench.storage.files import disk_faults
+
+    if file is not None:
+        with disk_faults(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise UserError(f"{file} is a folder; name a file to write.")
