@@ -57,6 +57,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
     for name in (
         "embedded/checkpoints/math/model.safetensors",
         "reproduction/paper.csv",
+        "report/published.csv",
         "methods/score.py",
         "py.typed",
     ):
