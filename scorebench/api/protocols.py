@@ -64,7 +64,7 @@ class Task(Protocol):
 
     @property
     def world(self) -> str:
-        """The embedded model that plays this task when no model is named: "math" or "code"."""
+        """The embedded model that plays this task when no model is named: "math" or "code"; "" where none plays it."""
         ...
 
     @property
