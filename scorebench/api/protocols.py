@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -32,8 +32,8 @@ class Source:
 class Loaded:
     """The problems of one split, and the label of their source.
 
-    data: "embedded", "hub", "generated" by the task itself, or "folder:" and eight digits of the files' digest. It
-        stands in every row of every table, so that nobody takes embedded problems for the benchmark.
+    data: "embedded", "hub", "generated" by the task itself, or "folder:" and eight digits of the files' digest. Every
+        row of every table shows it, so that nobody takes embedded problems for the benchmark.
     """
 
     problems: tuple[Problem, ...]
@@ -46,10 +46,11 @@ class Task(Protocol):
     A task may be a frozen dataclass. Its field `reading` ("loose" or "strict") is then set by `--reading`, and its
     other fields by `--task-args name=value`; all of them are part of what a run is. It may also have these members:
 
-    solution(problem): a worked solution in the form that the first prompt asks for, to fine-tune on; the method sft
-        takes gold(problem) where there is none.
+    about: one line for `scorebench tasks`.
+    solution(problem): a worked solution in the form that the first prompt asks for. Methods may fine-tune on it; the
+        method sft takes gold(problem) where there is none.
     gold(problem): a reply that must pass. trivial(problem), tricks(problem): replies that must fail, by name.
-    splits: the splits that it has, where these are not all three. about: one line for `scorebench tasks`.
+    splits: the splits that it has, where these are not all three.
     """
 
     @property
@@ -64,7 +65,7 @@ class Task(Protocol):
 
     @property
     def world(self) -> str:
-        """The embedded model that plays this task when no model is named: "math" or "code"; "" where none plays it."""
+        """The embedded model that plays this task when no model is named: "math", "code", or "" where none does."""
         ...
 
     @property
@@ -239,6 +240,11 @@ class TrainingContext(Protocol):
         """How the training is evaluated and reported while it runs (scorebench.training.monitor.Watch)."""
         ...
 
+    @property
+    def template_args(self) -> Mapping[str, Any]:
+        """What the chat template is given beside the messages."""
+        ...
+
     def engine(self) -> PolicyEngine:
         """The engine that plays the policy's dialogues. Call push() before: only then has it the policy's weights."""
         ...
@@ -287,10 +293,13 @@ class Metered(Engine, Protocol):
 class ModelSpec:
     """Which model to open, and how.
 
-    path: a folder or a name on the hub. label: what tables call it. dtype, device: "auto" takes bfloat16 on a GPU and
-    float32 elsewhere; the GPU where there is one. batch_size: dialogues decoded at once, 0 for automatic.
+    path: a folder, a GGUF file, or a name on the hub. label: what tables call it.
+    dtype, device: "auto" takes bfloat16 on a GPU and float32 elsewhere; the GPU where there is one.
+    batch_size: dialogues decoded at once, 0 for automatic.
     options: --model-args of one engine alone, as its opener's `options` describes them; None where it has none.
     engine: the name of what plays it, in evaluation and in a training's rollouts.
+    template_args: what the chat template is given beside the messages, such as enable_thinking.
+    context_length: the longest sequence in tokens, prompt and reply together; None for the model's own limit.
     """
 
     path: str
@@ -301,6 +310,8 @@ class ModelSpec:
     system_prompt: str | None = None
     options: Any = None
     engine: str = "hf"
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    context_length: int | None = None
 
 
 class Opener(Protocol):

@@ -30,7 +30,7 @@ def make_data(
 
     found = registry.find("task", task)
     if not hasattr(found, "freeze"):
-        raise UserError(f"The task {task} has no data to be made; mbpp-r has.")
+        raise UserError(f"`scorebench data` makes no data for {task}; it makes repair sets for mbpp-r.")
     make_parent(to)  # before a thousand programs are graded
     origin = origin or source.name.partition(".")[0]
     counts = found.freeze(read_rows(source, {}), origin, to, source_of(data))

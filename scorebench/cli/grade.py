@@ -24,7 +24,9 @@ def validate(
     task: TaskName,
     data: Annotated[str, typer.Option(help="Folder with the benchmark's files, or hub, or embedded.")] = "embedded",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems of each split.")] = None,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Every trick on every problem: takes hours.")] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Try every attack on every problem: takes hours.")
+    ] = False,
     task_args: TaskArgs = None,
 ) -> None:
     """Check a task's verdicts: gold answers pass, empty and trivial ones fail, attacks on the grader fail.

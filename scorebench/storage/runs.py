@@ -26,6 +26,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scorebench.api.errors import UserError
+from scorebench.api.text import as_text
 from scorebench.api.types import Episode
 from scorebench.storage.files import alone, disk_faults, replacing, write_json
 from scorebench.storage.rows import StoredRows, as_line, as_row, read_rows, write_rows
@@ -39,7 +40,7 @@ _PACKAGES = ("scorebench", "torch", "transformers", "vllm", "peft", "math-verify
 def digest(value: Any) -> str:
     """Sixteen hexadecimal digits of any plain data."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(as_text(text).encode()).hexdigest()[:16]
 
 
 def folder_name(*words: str, identity: Mapping[str, Any]) -> str:

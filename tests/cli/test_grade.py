@@ -125,7 +125,7 @@ def test_ten_thousand_bad_rows_are_ten_lines_and_a_count(folder: Path) -> None:
         (["validate", "--task", "maths"], "did you mean math?"),
         (["validate", "--task", "math", "--data", "nowhere"], "nowhere"),
         (["regrade", "nothing"], "no run 'nothing'"),
-        (["data", "math", "--from", "own.jsonl"], "no data to be made"),
+        (["data", "math", "--from", "own.jsonl"], "makes no data for math"),
         (["data", "mbpp-r", "--from", "none.jsonl", "--data", "nowhere"], "none.jsonl"),
         (["data", "mbpp-r", "--from", "own.jsonl", "--out", "x.jsonl"], "--to x.jsonl"),
         (["data", "mbpp-r", "--from", "own.jsonl", "--to", "own.jsonl/x.jsonl"], "Cannot write own.jsonl/x.jsonl"),
@@ -201,7 +201,7 @@ def test_a_run_is_regraded_and_graded_without_a_model(tmp_path: Path) -> None:
     kept = episodes.read_bytes()
     done = scorebench("regrade", run.name, folder=tmp_path)
     assert done.returncode == 2
-    assert "are others today" in done.stderr
+    assert "have changed since" in done.stderr
     assert episodes.read_bytes() == kept
     (row,) = csv.DictReader(io.StringIO(table))
     assert row["errors"] == "0"
