@@ -54,7 +54,7 @@ def test_ctrl_c_is_one_sentence(tmp_path: Path, words: tuple[str, ...], everyone
 
 def test_a_full_disk_in_evaluation_is_one_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
     """The kernel's limit on a file's size stands for a disk that is full when a row is written."""
-    limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "limited", *command(*PLAY)]
+    limited = ["bash", "-c", 'ulimit -f 100; exec "$@"', "limited", *command(*PLAY)]
     done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2, done.stderr
     assert "make room" in done.stderr.splitlines()[-1]
