@@ -21,9 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from math_verify import LatexExtractionConfig, parse, verify
+from scorebench.grading.math.forms import read
 
 from scorebench.grading.math import grader as math_grading
-from scorebench.grading.math.forms import read
 from scorebench.grading.math.grader import same_answer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

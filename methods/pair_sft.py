@@ -84,7 +84,7 @@ class PairSFT:
         fine_tune(context, self, examples, config, context.folder, seed)
 
     def _examples(self, context: TrainingContext, trajectories: Trajectories, made: Pairs) -> Iterator[Example]:
-        chat = Chat(context.tokenizer, context.system_prompt)
+        chat = Chat(context.tokenizer, context.system_prompt, context.template_args)
         for kind, some in made.items():
             for a, b in zip(some[::2], some[1::2], strict=True):
                 problem = trajectories.problems[a // TURNS % len(trajectories.problems)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -240,6 +240,11 @@ class TrainingContext(Protocol):
         """How the training is evaluated and reported while it runs (scorebench.training.monitor.Watch)."""
         ...
 
+    @property
+    def template_args(self) -> Mapping[str, Any]:
+        """What the chat template is given beside the messages."""
+        ...
+
     def engine(self) -> PolicyEngine:
         """The engine that plays the policy's dialogues. Call push() before: only then has it the policy's weights."""
         ...
@@ -288,10 +293,13 @@ class Metered(Engine, Protocol):
 class ModelSpec:
     """Which model to open, and how.
 
-    path: a folder or a name on the hub. label: what tables call it. dtype, device: "auto" takes bfloat16 on a GPU and
-    float32 elsewhere; the GPU where there is one. batch_size: dialogues decoded at once, 0 for automatic.
+    path: a folder, a GGUF file, or a name on the hub. label: what tables call it.
+    dtype, device: "auto" takes bfloat16 on a GPU and float32 elsewhere; the GPU where there is one.
+    batch_size: dialogues decoded at once, 0 for automatic.
     options: --model-args of one engine alone, as its opener's `options` describes them; None where it has none.
     engine: the name of what plays it, in evaluation and in a training's rollouts.
+    template_args: what the chat template is given beside the messages, such as enable_thinking.
+    context_length: the longest sequence in tokens, prompt and reply together; None for the model's own limit.
     """
 
     path: str
@@ -302,6 +310,8 @@ class ModelSpec:
     system_prompt: str | None = None
     options: Any = None
     engine: str = "hf"
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    context_length: int | None = None
 
 
 class Opener(Protocol):

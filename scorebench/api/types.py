@@ -41,20 +41,31 @@ class Problem:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How replies are drawn. temperature 0 is greedy; max_tokens bounds one reply, in tokens."""
+    """How replies are drawn. All of it is part of what a run is.
+
+    temperature: 0 is greedy: always the most probable token.
+    top_p: only the most probable tokens that together have this probability; 1 for all.
+    top_k: only so many of the most probable tokens; 0 for all.
+    max_tokens: the longest reply, in tokens.
+    stop: strings that end a reply; the reply stops before the first of them.
+    repetition_penalty: divides the logits of tokens that occurred before, in the prompt or the reply (Keskar et al.,
+        2019); 1 for none.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True)
 class Reply:
     """What an engine gave back for one prompt.
 
-    token_ids: the sampled ids, an end-of-turn token included if it was sampled; empty for engines that show none.
+    token_ids: the sampled ids, an end-of-turn token included if it was sampled, a stop string not; empty for engines
+        that show none. Where a stop string begins inside a token, the rest of this token is encoded anew.
     logprobs: natural-log probability of each id of token_ids under the distribution it was drawn from (before
         top-p and top-k; at temperature 1 when greedy); empty where the engine has none.
     finish_reason: "stop", "length" (cut off at max_tokens: not a wrong answer, a missing one), or "given".
@@ -73,6 +84,10 @@ class Reply:
     computed_tokens: int = 0
 
 
+# How replies are read: "loose" also takes an answer that is not in the form that the prompt asks for.
+Reading = Literal["loose", "strict"]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether an attempt was right, and how that was found out.
@@ -82,9 +97,9 @@ class Verdict:
     answer: the answer as extracted from the reply (math), or the program (code); None if none was found.
     rule: a short stable name of what decided: the rule that found the answer or the check that settled it.
     detail: one line for a person, such as the failing assertion.
-    reading: how the answer was found: "stated" in the form that was asked for, read by a "loose" rule, or "none"
-        found; "" where it was not recorded.
-    echo: whether the answer stands word for word in the problem while the reference does not.
+    reading: how the answer was found: "stated" in the form that the prompt asks for, read by a "loose" rule, or "none";
+        "" where nothing was read, as in a verdict on a bare answer.
+    echo: the answer stands word for word in the problem, and the reference does not. The outcome is what it is without.
     """
 
     outcome: Literal["pass", "fail", "error"]

@@ -48,8 +48,16 @@ def run(
     samples: Annotated[int | None, typer.Option(help="Dialogues on each problem. Default 1.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy. Default 0.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling. Default 1.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Only the K most probable tokens. Default 0: all.")] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="Above 1, tokens that occurred become less probable. Default 1.")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="A string that ends a reply; give it again for more.")] = None,
     max_tokens: Annotated[
         int | None, typer.Option(help="Longest reply, in tokens. Default 1024; 256 for the embedded model.")
+    ] = None,
+    context_length: Annotated[
+        int | None, typer.Option(help="Longest prompt and reply together, in tokens. Default: the model's own.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16. Default auto.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. Default auto.")] = None,
@@ -60,6 +68,13 @@ def run(
     reading: Annotated[
         str | None,
         typer.Option(help="How answers are found in replies: loose (default), or strict: only in the form asked for."),
+    ] = None,
+    enable_thinking: Annotated[
+        bool | None,
+        typer.Option("--enable-thinking/--no-enable-thinking", help="For chat templates that have this argument."),
+    ] = None,
+    chat_template_args: Annotated[
+        list[str] | None, typer.Option(help="Further arguments of the chat template: name=value,...")
     ] = None,
     set_: Annotated[
         list[str] | None,

@@ -12,7 +12,16 @@ from scorebench.api.errors import UserError
 from scorebench.api.protocols import Opener
 
 # What --model-args may say for every engine, and the flag that says the same.
-_FLAGS = {"pretrained": "model", "model": "model", "dtype": "dtype", "device": "device", "batch_size": "batch_size"}
+_FLAGS = {
+    "pretrained": "model",
+    "model": "model",
+    "dtype": "dtype",
+    "device": "device",
+    "batch_size": "batch_size",
+    "context_length": "context_length",
+    "max_model_len": "context_length",
+    "max_length": "context_length",
+}
 
 
 def unfolded(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +37,7 @@ def unfolded(values: Mapping[str, Any]) -> dict[str, Any]:
         _say(plain, "engine", engine, "--model")
         if model:
             _say(plain, "model", model, "--model")
-    for name in _FLAGS.keys() & args:
+    for name in [name for name in _FLAGS if name in args]:
         _say(plain, _FLAGS[name], args.pop(name), "--model-args")
     if engine and "model" not in plain:
         raise UserError(f"--model {engine} names an engine; name the model too, as in --model {engine}:MODEL.")
@@ -79,6 +88,6 @@ def _check_folder(model: str) -> None:
 
 
 def _say(values: dict[str, Any], name: str, value: Any, where: str) -> None:
-    if values.get(name, value) != value:
+    if str(values.get(name, value)) != str(value):
         raise UserError(f"{where} says that {name} is {value!r}, and --{name} says {values[name]!r}; say it once.")
     values[name] = value

@@ -9,8 +9,8 @@ from typing import Any, TypeGuard
 from scorebench.api.protocols import Loaded, Method, ModelSpec, Opener, RemoteOpener, Task
 from scorebench.api.types import Problem, Sampling
 from scorebench.dialogue.identity import method_identity, reading_of, task_identity
-from scorebench.engines import loading
-from scorebench.engines.loading import weights_digest
+from scorebench.engines.identity import model_identity as local_identity
+from scorebench.engines.identity import weights_digest
 from scorebench.evaluation.settings import Settings
 from scorebench.storage.runs import digest
 from scorebench.training.trainer import Training
@@ -59,9 +59,7 @@ def model_identity(spec: ModelSpec, opener: Opener) -> Mapping[str, Any]:
     """Everything of a model that can change a token: what its engine says, else what its files are."""
     if is_remote(opener):
         return opener.identify(spec)
-    if found := getattr(loading, "model_identity", None):
-        return found(spec)
-    return {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype}
+    return local_identity(spec)
 
 
 def is_remote(opener: Opener) -> TypeGuard[RemoteOpener]:

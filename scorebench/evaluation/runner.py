@@ -42,15 +42,40 @@ async def evaluate(
     done = len(every) - len(missing)
     with graders() as pool, run.writing() as out, progress(f"{method.name} on {task.name}", len(every), done) as tell:
         player = Player(method, task, engine, sampling, turns, seed, pool)
-        passed = sum(episode.attempts[-1].verdict.passed for episode in rows.values())
+        tally = Tally(turns)
+        for episode in rows.values():
+            tally.add(episode)
         async with aclosing(player.episodes(missing, engine.at_once)) as episodes:
             async for episode in episodes:
                 out.append(episode, spent())
                 rows[episode.problem_id, episode.sample] = episode
                 done += 1
-                passed += episode.attempts[-1].verdict.passed
-                tell(done, f"{100 * passed / done:.0f} % right at turn {turns}")
+                tally.add(episode)
+                tell(done, str(tally))
     return [rows[p.id, k] for p, k in every]
+
+
+class Tally:
+    """Accuracy at each attempt so far, as the progress shows it; like the metrics, over episodes without an error."""
+
+    def __init__(self, turns: int) -> None:
+        self.passed_T = [0] * turns
+        self.scored = 0
+        self.errors = 0
+
+    def add(self, episode: Episode) -> None:
+        if has_error(episode):
+            self.errors += 1
+            return
+        self.scored += 1
+        for turn, attempt in enumerate(episode.attempts):
+            self.passed_T[turn] += attempt.verdict.passed
+
+    def __str__(self) -> str:
+        rates = [
+            f"Acc@t{turn} {100 * passed / max(1, self.scored):.1f}" for turn, passed in enumerate(self.passed_T, 1)
+        ]
+        return ", ".join(rates) + " %" + (f", errors: {self.errors}" if self.errors else "")
 
 
 def _meter(engine: Engine) -> Callable[[], dict[str, float]]:

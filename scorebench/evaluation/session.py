@@ -19,7 +19,7 @@ from scorebench.embedded.learning_rates import at_chosen_rates
 from scorebench.engines.naming import engine_options
 from scorebench.evaluation.identity import is_remote, model_identity, run_identity
 from scorebench.evaluation.runner import evaluate, graded_rows, has_error
-from scorebench.evaluation.settings import Settings, write_settings
+from scorebench.evaluation.settings import Settings, template_args, write_settings
 from scorebench.evaluation.tasks import task_of
 from scorebench.storage.runs import Run, open_run, run_of
 from scorebench.training.trainer import Training, train, training_of
@@ -129,7 +129,7 @@ class Session:
     @property
     def sampling(self) -> Sampling:
         s = self.settings
-        return Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
+        return Sampling(s.temperature, s.top_p, s.top_k, self.max_tokens, tuple(s.stop), s.repetition_penalty)
 
     @property
     def max_tokens(self) -> int:
@@ -148,6 +148,8 @@ class Session:
             system_prompt=s.system_prompt,
             options=engine_options(self._engine_name, self._opener, s.model_args),
             engine=self._engine_name,
+            template_args=template_args(s.enable_thinking, s.chat_template_args),
+            context_length=s.context_length,
         )
 
     def train(self, before: Callable[[Training], None]) -> Training:

@@ -26,6 +26,23 @@ def _device(value: Any) -> Any:
     return value
 
 
+def _listed(value: Any) -> Any:
+    """One string as a list of one: a stop string may hold commas, so nothing is split."""
+    return [value] if isinstance(value, str) else value
+
+
+def _pairs(value: Any) -> Any:
+    """name=value, or several of them, as a dict; a value is read as YAML: true, 3, words."""
+    import yaml
+
+    if isinstance(value, dict):
+        return value
+    words = [word for text in _listed(value) for word in text.split(",") if word.strip()]
+    if any("=" not in word for word in words):
+        raise ValueError("write name=value,name=value")
+    return {name.strip(): yaml.safe_load(said) for name, _, said in (word.partition("=") for word in words)}
+
+
 Names = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
 
 
@@ -49,15 +66,30 @@ class Settings(BaseModel):
     samples: Annotated[int, Field(ge=1)] = 1
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed)] = []
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     dtype: str = "auto"
     device: Annotated[str, BeforeValidator(_device)] = "auto"
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     system_prompt: str | None = None
-    report_to: Annotated[list[Literal["tensorboard", "trackio", "wandb"]], BeforeValidator(_split)] = []
     reading: Literal["loose", "strict"] = "loose"
     fresh: bool = False
+    report_to: Annotated[list[Literal["tensorboard", "trackio", "wandb"]], BeforeValidator(_split)] = []
+    enable_thinking: bool | None = None
+    chat_template_args: Annotated[dict[str, Any], BeforeValidator(_pairs)] = {}
+    context_length: Annotated[int, Field(ge=1)] | None = None
     set: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
+
+
+def template_args(enable_thinking: bool | None, others: Mapping[str, Any]) -> dict[str, Any]:
+    """What the chat template is given beside the messages."""
+    if enable_thinking is None:
+        return dict(others)
+    if others.get("enable_thinking", enable_thinking) != enable_thinking:
+        raise UserError("--enable-thinking and --chat-template-args contradict each other; say it once.")
+    return {**others, "enable_thinking": enable_thinking}
 
 
 def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:

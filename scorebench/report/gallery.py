@@ -60,7 +60,7 @@ def of_trainings(checkpoints: Path, first_seed_only: bool = False) -> Trainings:
             key = digest({**identity, "seed": None}) if first_seed_only else folder.name
             if key not in pictures and any(log.stat().st_size for log in folder.rglob("steps.jsonl")):
                 pictures[key] = _training(folder, identity)
-        except (UserError, KeyError, TypeError) as fault:
+        except (UserError, KeyError, TypeError, ValueError) as fault:
             complaints.append(f"The training {folder.name} is left out: its training.json cannot be read ({fault}).")
     return Trainings(list(pictures.values()), complaints)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -40,6 +40,8 @@ class LocalTrainingContext:
     graders: Executor
     slots: int
     system_prompt: str | None = None
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    context_length: int | None = None
     vllm: ModelSpec | None = None
     watch: Watch = field(default_factory=Watch)
 
@@ -53,7 +55,7 @@ class LocalTrainingContext:
 
     def hf_engine(self, model: Any) -> HFEngine:
         """What plays a model's dialogues in this process, with the model's weights."""
-        return HFEngine(model, self.tokenizer, self.slots, self.system_prompt)
+        return HFEngine(model, self.tokenizer, self.slots, self.system_prompt, self.template_args, self.context_length)
 
     def batches(self, size: int, stage: str, start: int) -> Iterator[list[Problem]]:
         """Batches of problems from step `start` on, in an order made of the seed.

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from scorebench.engines.logits import decoder_of, logits_of
+
 # A chunk has at most _CHUNK tokens, and fewer where the vocabulary is so large that their logits would be more than
 # _LOGITS numbers.
 _CHUNK, _LOGITS = 1024, 1 << 25
@@ -40,9 +42,9 @@ def token_stats(
         other_ND = _hidden(reference, ids_BL)[:, :-1][before_BL]
 
     def chunk(hidden_ND: torch.Tensor, other_ND: torch.Tensor, target_N: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logp_NV = (_logits(policy, hidden_ND) / temperature).log_softmax(-1)
+        logp_NV = (logits_of(policy, hidden_ND) / temperature).log_softmax(-1)
         with torch.no_grad():
-            reference_NV = (_logits(reference, other_ND) / temperature).log_softmax(-1)
+            reference_NV = (logits_of(reference, other_ND) / temperature).log_softmax(-1)
         probs_NV = logp_NV.exp()
         kl_N = (probs_NV * (logp_NV - reference_NV)).sum(-1)
         with torch.no_grad():
@@ -59,7 +61,7 @@ def token_logprobs(policy: Any, ids_BL: torch.Tensor, replies_BL: torch.Tensor) 
     hidden_ND = _hidden(policy, ids_BL)[:, :-1][before_BL]
 
     def chunk(hidden_ND: torch.Tensor, target_N: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logp_NV = _logits(policy, hidden_ND).log_softmax(-1)
+        logp_NV = logits_of(policy, hidden_ND).log_softmax(-1)
         return (logp_NV.gather(-1, target_N[:, None])[:, 0],)
 
     (logp_N,) = _in_chunks(chunk, policy, hidden_ND, target_N)
@@ -79,17 +81,11 @@ def _in_chunks(
 
 
 def _hidden(model: Any, ids_BL: torch.Tensor) -> torch.Tensor:
-    """The decoder's last states, in a call of the whole model, whose adapter and shards are a matter of its calls."""
+    """The decoder's last states. The whole model is called, because its adapter and its shards act in its calls."""
     states: list[torch.Tensor] = []
-    hook = model.get_decoder().register_forward_hook(lambda _, args, out: states.append(out.last_hidden_state))
+    hook = decoder_of(model).register_forward_hook(lambda _, args, out: states.append(out.last_hidden_state))
     try:
         model(input_ids=ids_BL, use_cache=False, logits_to_keep=1)
     finally:
         hook.remove()
     return states[0]
-
-
-def _logits(model: Any, hidden_ND: torch.Tensor) -> torch.Tensor:
-    logits_NV = model.get_output_embeddings()(hidden_ND).float()
-    cap = getattr(model.config, "final_logit_softcapping", None)
-    return torch.tanh(logits_NV / cap) * cap if cap else logits_NV

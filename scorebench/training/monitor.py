@@ -140,7 +140,7 @@ class Monitor:
             self._timed = True
             rest = self.steps - self.state.step + self.later
             say(
-                f"{self._name}: this step took {seconds:.1f} s, so the {rest} that are left take about "
+                f"{self._name}: this step took {_duration(seconds)}, so the {rest} that are left take about "
                 f"{_duration(rest * seconds)}; peak memory {peak_memory()}."
             )
 
@@ -241,5 +241,5 @@ def _described(row: Mapping[str, Any], dialogues: int) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -87,6 +87,19 @@ def leave_one_out(rewards_PKT: torch.Tensor, loss_mask_PKT: torch.Tensor) -> tor
     return (rewards_PKT - mean_PKT) * loss_mask_PKT * (others_PKT > 0)
 
 
+def credits(correct_PKT: torch.Tensor, loss_mask_PKT: torch.Tensor, stage: Stage) -> tuple[torch.Tensor, torch.Tensor]:
+    """The advantage and the KL weight of every attempt.
+
+    They are scaled so that, when the loss is divided by the number of dialogues, each turn's terms are means over the
+    attempts of that turn with mask 1. Where every attempt has mask 1, the scale is 1. Where some first attempts are
+    given, turn 1 has fewer attempts than there are dialogues.
+    """
+    dialogues = loss_mask_PKT.shape[0] * loss_mask_PKT.shape[1]
+    scaled_PKT = loss_mask_PKT * (dialogues / loss_mask_PKT.sum((0, 1)).clamp(min=1))
+    advantage_PKT = leave_one_out(turn_rewards(correct_PKT, stage), loss_mask_PKT)
+    return advantage_PKT * scaled_PKT, scaled_PKT * scaled_PKT.new_tensor(stage.kl)
+
+
 def dialogue_loss(
     logp_N: torch.Tensor,
     kl_N: torch.Tensor,

@@ -5,7 +5,9 @@ They only look on. What is trained does not depend on them, and one that fails i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,11 +52,13 @@ class TensorBoard:
 class RunTracker:
     """Trackio, or wandb, whose interface it has. The run has the name of the training's folder.
 
-    Both count steps themselves, and every stage begins at 1, so the step of a stage is one more number.
+    Both count steps themselves, and every stage begins at 1, so the step of a stage is one more number. What they print
+    goes to standard error, because standard output is for tables.
     """
 
     def __init__(self, module: Any, folder: Path, **options: Any) -> None:
-        self.run = module.init(project=PROJECT, name=folder.name, resume="allow", **options)
+        with redirect_stdout(sys.stderr):
+            self.module, self.run = module, module.init(project=PROJECT, name=folder.name, resume="allow", **options)
 
     def log(self, stage: str, step: int, numbers: Mapping[str, float]) -> None:
         """All numbers of a step as one entry."""
@@ -62,13 +66,14 @@ class RunTracker:
 
     def close(self) -> None:
         """Writes what is left."""
-        self.run.finish()
+        with redirect_stdout(sys.stderr):
+            self.module.finish()  # that of the run alone would be followed by another one at exit
 
 
 def _trackio(folder: Path) -> Tracker:
     import trackio  # pyright: ignore[reportMissingImports]
 
-    return RunTracker(trackio, folder, embed=False)
+    return RunTracker(trackio, folder, embed=False, auto_log_cpu=False, auto_log_gpu=False)
 
 
 def _wandb(folder: Path) -> Tracker:

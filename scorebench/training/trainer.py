@@ -19,7 +19,8 @@ from scorebench.api.protocols import ModelSpec, Task, Trained
 from scorebench.api.types import Problem
 from scorebench.dialogue.identity import method_identity, reading_of, task_identity
 from scorebench.dialogue.player import graders, seed_of
-from scorebench.engines.loading import load_model, load_tokenizer, resolved_device, weights_digest
+from scorebench.engines.identity import weights_digest
+from scorebench.engines.loading import load_model, load_tokenizer, resolved_device
 from scorebench.storage.files import alone, replacing, write_json
 from scorebench.storage.runs import environment, folder_name
 from scorebench.training.tuning import Tuning
@@ -115,6 +116,8 @@ def train(
                 graders=pool,
                 slots=spec.batch_size or 256,
                 system_prompt=spec.system_prompt,
+                template_args=spec.template_args,
+                context_length=spec.context_length,
                 vllm=spec if spec.engine == "vllm" else None,
                 watch=Watch(tuning, validation_problems(validation, tuning.evaluate_problems), reporter),
             )

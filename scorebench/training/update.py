@@ -14,7 +14,7 @@ from scorebench.api.errors import UserError
 from scorebench.api.types import Episode
 from scorebench.training.fsdp import number, shared_out
 from scorebench.training.logprobs import TokenStats, token_stats
-from scorebench.training.objective import Stage, dialogue_loss, leave_one_out, turn_rewards
+from scorebench.training.objective import Stage, credits, dialogue_loss
 from scorebench.training.optimizer import backward, parameters
 from scorebench.training.rollout import Rollout, Sequences, as_sequences, is_given, token_count, was_made
 from scorebench.training.weights import recomputed
@@ -70,19 +70,14 @@ def update(
     leaves every gradient as it is. Of several processes each is given the whole rollout and works on its share of the
     dialogues; gradient and statistics are those of all of them.
 
-    Each turn's terms are means over the attempts that the policy sampled at that turn and that have a verdict. Where
-    some first attempts are given, those means are over fewer attempts than there are dialogues.
-
     Raises UserError, and moves nothing, if the tokens were sampled from another distribution than the policy's: the
     gradient would be of another objective. There are no importance weights against that, because a difference beyond
     rounding is a fault (weights that did not arrive, another precision) and weights would hide it.
     """
     count, turns = len(rollout.episodes), stage.turns
     device = policy.device
-    scaled_PKT = rollout.loss_mask_PKT * (count / rollout.loss_mask_PKT.sum((0, 1)).clamp(min=1))
-    advantage_PKT = leave_one_out(turn_rewards(rollout.correct_PKT, stage), rollout.loss_mask_PKT) * scaled_PKT
-    advantage_BT = advantage_PKT.view(count, turns).to(device)
-    kl_weight_BT = (torch.tensor(stage.kl) * scaled_PKT).view(count, turns).to(device)
+    both_PKT = credits(rollout.correct_PKT, rollout.loss_mask_PKT, stage)
+    advantage_BT, kl_weight_BT = (some_PKT.view(count, turns).to(device) for some_PKT in both_PKT)
     baseline_T = torch.tensor(kl_baseline_T, device=device)
     sums = _Sums(turns, device)
     optimizer.zero_grad(set_to_none=True)

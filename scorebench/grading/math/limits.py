@@ -1,14 +1,14 @@
-r"""What is too much for SymPy, found in the text alone and in linear time.
+r"""What is too much for SymPy, found in the text alone and in linear time, so that most hostile answers cost nothing.
 
 MATH's longest reference has 159 characters, its deepest nesting is 5 and its greatest exponent 2,008; the limits leave
-room above them. (Numbers that are large only once computed are stopped by values.TooLarge.)
+room above them. What is large only once it is computed is stopped by the limits of the worker that computes it.
 """
 
 from __future__ import annotations
 
 import re
 
-from scorebench.grading.math.latex import nesting
+from scorebench.grading.math.brackets import nesting
 
 MAX_LENGTH = 1_000
 MAX_NESTING = 24

@@ -36,16 +36,17 @@ class Page:
     complaints: Sequence[str]
 
 
-def page(out: Path, transcripts: int | None = None) -> Page:
+def page(out: Path, transcripts: int | None = None, data: Path | None = None) -> Page:
     """The page of all runs on test problems under a folder of results.
 
-    transcripts: how many episodes of each kind of flip are shown of a run, at most; None for all. UserError where there
-    are no runs.
+    transcripts: how many episodes of each kind of flip are shown of a run, at most; None for all. data: a folder of the
+    benchmark's files, in which references are looked up. UserError where there are no runs.
     """
     stored = read_stored(out)
-    references = References()
+    references = References(data)
     packed, longest = _packed(stored, references, transcripts)
-    of_runs, of_trainings = gallery.of_runs(stored.summaries), gallery.of_trainings(out / "checkpoints", True)
+    of_runs = [picture for picture in gallery.of_runs(stored.summaries) if not picture.name.startswith("accuracy-")]
+    of_trainings = gallery.of_trainings(out / "checkpoints", first_seed_only=True)
     pictures, faults = _drawn([*of_runs, *of_trainings.pictures])
     complaints = [*stored.complaints, *references.complaints, *of_trainings.complaints, *faults]
     if longest < LONGEST[0]:

@@ -81,6 +81,7 @@ def _group(
     blocks.append(block)
     return {
         "runs": [{"name": stored.run.name, "seed": stored.run.identity["seed"]} for stored in members],
+        "instruction": _instruction(chosen),
         "problems": problems,
         "tags": [tags[problem] for problem in problems],
         "columns": columns,
@@ -99,6 +100,23 @@ def _chosen(stored: StoredRun, transcripts: int | None) -> Mapping[Any, Mapping[
             kept[kind] += 1
             chosen[key] = row
     return chosen
+
+
+def _instruction(chosen: Mapping[str, Mapping[Any, Mapping[str, Any]]]) -> str:
+    """The paragraphs that all prompts of a group begin with; "" where there are none, or where there is one prompt."""
+    prompts = {
+        message["content"]
+        for rows in chosen.values()
+        for row in rows.values()
+        for message in row["transcript"][: row["attempts"][0]["message"]]
+        if message["role"] == "user"
+    }
+    if len(prompts) < 2:
+        return ""
+    first, last = min(prompts), max(prompts)  # what these two share, all that lie between them share
+    length = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    shared = first[:length]
+    return shared[: shared.rfind("\n\n") + 2] if "\n\n" in shared else ""
 
 
 def flip_of(row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The figures of the page's first screen, as plain data: a group for each task, data and model, in it a row a method."""
+"""The figures of the page's first screen as plain data: a group for each task, data and model, with a row a method."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from scorebench.statistics import metrics
 from scorebench.statistics.intervals import Estimate
 
 BASELINE = "base"
+MINUS = "\N{MINUS SIGN}"
 
 
 def groups_of(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
@@ -25,7 +26,7 @@ def groups_of(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
 
 
 def _group(group: Group, summaries: Sequence[RunSummary]) -> dict[str, Any]:
-    rows = pool_seeds(summaries)
+    rows = sorted(pool_seeds(summaries), key=lambda row: row.identity.method != BASELINE)  # the baseline first
     gains, notes = _gains(rows, summaries)
     colours = plots.colours([row.identity.method for row in rows])
     return {
@@ -72,8 +73,8 @@ def figure(estimate: Estimate, signed: bool = False) -> dict[str, Any] | None:
         "value": 100 * estimate.value,
         "low": 100 * estimate.low,
         "high": 100 * estimate.high,
-        "text": percent(estimate.value, signed),
-        "interval": f"{low}, {high}",
+        "text": percent(estimate.value, signed).replace("-", MINUS),
+        "interval": f"{low}, {high}".replace("-", MINUS),
     }
 
 

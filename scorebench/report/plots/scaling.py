@@ -1,4 +1,4 @@
-"""Accuracy of a majority vote against what is spent: samples alone, or half as many samples and a correction of each."""
+"""Accuracy of a majority vote against its cost: of samples alone, and of half as many with a correction of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def scaling_curves(curves: Mapping[str, Scaling], title: str) -> Figure:
     MOST_LINES // 2 methods each has a row of panels of its own.
     """
     lots = [dict([one]) for one in curves.items()] if 2 * len(curves) > MOST_LINES else [dict(curves)]
-    height = 4.2 if len(lots) == 1 else 1.4 + 1.7 * len(lots)
+    height = 4.2 if len(lots) == 1 else 1.4 + 1.35 * len(lots)
     figure, panels = panels_of(len(lots), 2, title, NOTE, height, share_x="col", share_y="all")
     looks = dict(zip(curves, colours(list(curves)), strict=True))
     for line, lot in enumerate(lots):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scorebench.grading.math.latex import clean
 
 from scorebench.grading.math.extract import last_answer
-from scorebench.grading.math.latex import clean
 
 FORM = "Final Answer: The final answer is ${}$. I hope it is correct."
 

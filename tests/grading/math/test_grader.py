@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scorebench.grading.math.expressions import read_expression, to_latex
+from scorebench.grading.math.latex import clean
+from scorebench.grading.math.values import differ, values
 
 from scorebench.grading.math import grader as math_grading
 from scorebench.grading.math.compare import unknown
-from scorebench.grading.math.expressions import read_expression, to_latex
 from scorebench.grading.math.grader import grade, same_answer, vote_key
-from scorebench.grading.math.latex import clean
 from scorebench.grading.math.limits import over_limit
-from scorebench.grading.math.values import differ, values
 
 from . import pool_functions
 from .hostile import HOSTILE
@@ -224,7 +224,6 @@ def test_values_agree_with_sympy(tree: Any):
 
 def _to_sympy(tree: Any, point: int) -> Any:
     import sympy
-
     from scorebench.grading.math.values import _coordinate
 
     if isinstance(tree, Fraction):

@@ -149,7 +149,7 @@ def test_close_leaves_no_process_and_the_pool_can_be_used_again():
 PARENT = """
 import os, signal, sys, threading, time
 from scorebench.grading.math.worker_pool import WorkerPool
-from tests.grading import pool_functions as functions
+from tests.grading.math import pool_functions as functions
 pool = WorkerPool(workers=2)
 pool.call(functions.double, 1, timeout=30)
 if sys.argv[1] == "killed":

@@ -47,6 +47,9 @@ function episodesOf(key) {
   return made.get(key);
 }
 
+/** What all prompts of a group begin with. */
+const instructionOf = (key) => indexes.find((one) => one.key === key).instruction;
+
 const nameOf = (episode) => [episode.run, episode.sample, episode.id].join("~");
 const rightAtLast = (episode) => ["ic", "cc", "c"].includes(episode.flip);
 

@@ -33,8 +33,8 @@ const KEYS = {
   d: () => go({ diff: state.diff === "on" ? "off" : "on" }, false),
   r: () => go({ ...DEFAULTS, group: state.group, view: state.view === "read" ? "overview" : "read" }),
   "/": () => {
-    if (state.view !== "read") go({ view: "read" });
-    requestAnimationFrame(() => byId("search").focus());
+    if (state.view !== "read") go({ view: "read" }, false);
+    byId("search").focus();
   },
   "?": () => byId("help").showModal(),
 };
