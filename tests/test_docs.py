@@ -30,6 +30,7 @@ NOT_RUN = {
     r"--model |torchrun": "needs a model or an endpoint of the reader's own",
     r"samples\.jsonl|FILE|FOLDER|NAME": "needs files of the reader's own",
     r"^reproduce": "takes hours",
+    r"^view --serve": "serves until Ctrl-C; tests/cli/test_view.py runs it",
     r"--method base,self-refine,score|--method score(?!.*--set)": "trains for minutes",
     r"^validate": "takes minutes for programs; tests/evaluation/test_validate.py runs it",
 }

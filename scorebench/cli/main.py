@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from scorebench import __version__
 from scorebench.api import verbosity
@@ -14,7 +15,20 @@ from scorebench.cli import data, doctor, grade, report, reproduce, run, train, v
 from scorebench.cli.flags import Command, with_flags_of, with_levels
 from scorebench.cli.preview import with_previews
 
+
+class StoppedGroup(typer.core.TyperGroup):
+    """Says how to go on after Ctrl-C, which typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("\nscorebench: stopped; the same command goes on from here.", file=sys.stderr)
+            sys.exit(130)
+
+
 app = typer.Typer(
+    cls=StoppedGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -71,6 +85,3 @@ def main() -> None:
             traceback.print_exc()
         print(f"scorebench: {mistake}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nscorebench: stopped; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)

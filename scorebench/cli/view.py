@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from scorebench.api.errors import UserError
+from scorebench.api.text import printable
 
 Out = Annotated[Path, typer.Option(help="Folder of runs, checkpoints and tables.")]
 
@@ -77,7 +78,7 @@ def draw_plots(
 def _complain(complaints: Sequence[str]) -> None:
     """What is left out is said, and is no failure: the rest is there."""
     for complaint in complaints:
-        print(f"scorebench: {complaint}", file=sys.stderr)
+        print(f"scorebench: {printable(complaint)}", file=sys.stderr)
 
 
 def make_folder_of(file: Path | None) -> None:

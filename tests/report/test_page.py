@@ -138,7 +138,7 @@ def test_hostile_names_and_texts_are_no_markup(tmp_path: Path) -> None:
     assert {tag: [name for name, _ in read.elements].count(tag) for tag in allowed} == allowed
     assert sum(evil.replace("\ud800", "?") in text for text in read.text) >= 2
     (overview,) = read.of_type("application/json")
-    assert json.loads(overview)["groups"][0]["rows"][0]["method"] == evil
+    assert {row["method"] for row in json.loads(overview)["groups"][0]["rows"]} == {evil, "base"}
 
 
 def test_a_page_of_4800_episodes_stays_small(tmp_path: Path) -> None:
@@ -231,9 +231,8 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(results: Path, damage: 
     broken = store(results, [episode("p0", "01")], method="broken")
     (broken / name).write_bytes(content.encode("utf-8", "surrogateescape"))
     made = page(results)
-    assert any(complaint.startswith(f"{broken.name} is left out: ") for complaint in made.complaints)
-    text = "".join(Reader(made.html).text)
-    assert f"{broken.name} is left out" in text
+    assert any(complaint.startswith(broken.name) and "left out" in complaint for complaint in made.complaints)
+    assert broken.name in "".join(Reader(made.html).text)
     index, _ = unpacked(Reader(made.html))
     assert len(index[0]["columns"]["run"]) == 5
     (results / "runs" / "run-0" / "run.json").unlink()
@@ -290,3 +289,36 @@ def test_a_served_page_follows_the_rows_and_answers_to_this_machine_alone(result
     finally:
         serving.shutdown()
         serving.server_close()
+
+
+def test_rows_beside_a_damaged_one_are_shown_and_the_damage_is_told(results: Path) -> None:
+    rows = results / "runs" / "run-0" / "episodes.jsonl"
+    rows.write_text("{\n" + rows.read_text())
+    made = page(results)
+    assert any("run-0, lines left out: 1. The first: line 1" in complaint for complaint in made.complaints)
+    assert len(unpacked(Reader(made.html))[0][0]["columns"]["run"]) == 5
+
+
+def test_a_greedy_run_that_other_seeds_only_repeat_is_shown_once(tmp_path: Path) -> None:
+    greedy = {"sampling": {"temperature": 0.0}, "training": None}
+    episodes = [episode(f"p{n}", "01") for n in range(3)]
+    for seed in (0, 1):
+        store(tmp_path, episodes, seed=seed, **greedy)
+        store(tmp_path, [episode(f"p{n}", "11", f"seed {seed}") for n in range(3)], method="score", seed=seed)
+    read = Reader(page(tmp_path).html)
+    (group,) = json.loads(read.of_type("application/json")[0])["groups"]
+    assert {row["label"]: (row["seeds"], len(row["runs"])) for row in group["rows"]} == {
+        "base": ("greedy", 1),
+        "score": ("2 seeds", 2),
+    }
+    (index,) = unpacked(read)[0]
+    named = {run for row in group["rows"] for run in row["runs"]}
+    assert {run["name"] for run in index["runs"]} == named
+    assert len(index["columns"]["run"]) == 9
+
+
+def test_rows_with_one_label_are_told_apart(tmp_path: Path) -> None:
+    for data in ("a b", "a-b"):  # two groups whose names are one word in a file's name
+        store(tmp_path, [episode("p", "01")], data=data)
+    groups = json.loads(Reader(page(tmp_path).html).of_type("application/json")[0])["groups"]
+    assert len({group["key"] for group in groups}) == 2

@@ -39,7 +39,10 @@ class References:
         try:
             problems = problems_of(run, registry.find("task", name), self.data)
         except (UserError, KeyError, TypeError) as fault:
-            self.complaints.append(f"No references are shown for {name}: {fault}")
+            reason = str(fault)
+            if run.identity["data"].startswith("folder:") and self.data is None:
+                reason = "the files that it was run on are not found; name their folder with --data."
+            self.complaints.append(f"No references are shown for {name}: {reason}")
             return {}
         return {problem.id: as_text(problem.reference) for problem in problems.values()}
 

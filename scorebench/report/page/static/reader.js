@@ -135,11 +135,16 @@ async function searchTexts(every, key) {
   search = { words: state.q + key, running: run };
   found = new Map();
   const pattern = new RegExp(state.q.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "i");
-  for (const number of [...new Set(every.map((episode) => episode.block))]) {
+  const byBlock = Map.groupBy(every, (episode) => episode.block);
+  let shown = performance.now();
+  for (const number of byBlock.keys()) {
     const texts = await block(number);
     if (search.running !== run) return;
-    for (const episode of every) if (episode.block === number) lookIn(episode, texts, pattern);
-    refreshList();
+    for (const episode of byBlock.get(number)) lookIn(episode, texts, pattern);
+    if (performance.now() - shown > 300) {
+      refreshList();
+      shown = performance.now();
+    }
   }
   search.running = 0;
   refreshList();
