@@ -100,9 +100,7 @@ def _compare_with_parts(reference: str, answer: str, gold: Parts | None, given: 
     if len(parts.parts) == 1:
         sides = (parts.parts[0], other) if gold else (other, parts.parts[0])
         return compare(*sides, ask)
-    if parts.brackets in ("", "{}", "()") and not re.search(
-        r"\\cup|\\begin|\\in(?![A-Za-z])|<|>|\\[lg]e(?![A-Za-z])", other
-    ):
+    if parts.brackets in ("", "{}", "()") and not re.search(r"\\cup|\\begin|\\in(?![A-Za-z])|<|>|\\[lg]e(?![A-Za-z])", other):
         return Decision(False, "count")
     return Decision(*ask(reference, answer))
 
@@ -110,12 +108,7 @@ def _compare_with_parts(reference: str, answer: str, gold: Parts | None, given: 
 def read_parts(text: str) -> Parts | None:
     r"""The parts of a list, a set, a point, a column; None for anything else. 1 \pm 2 has two parts."""
     statement = read_statement(text)
-    if (
-        statement
-        and len(statement.values) == 1
-        and statement.values[0] != text
-        and _brackets_whole(statement.values[0])
-    ):
+    if statement and len(statement.values) == 1 and statement.values[0] != text and _brackets_whole(statement.values[0]):
         text = statement.values[0]
     if _THOUSANDS.fullmatch(split_unit(text)[0]) or interval(text):
         return None
@@ -159,10 +152,7 @@ def _signs(part: str) -> list[str]:
     if not _PLUS_MINUS.search(part) or len(_PLUS_MINUS.findall(part)) > 4:
         return [part]
     pairs = (("+", "-"), ("-", "+"))
-    return [
-        _PLUS_MINUS.sub(lambda m, p=plus, q=minus: p if m.group() == r"\pm" else q, part).lstrip("+ ")
-        for plus, minus in pairs
-    ]
+    return [_PLUS_MINUS.sub(lambda m, p=plus, q=minus: p if m.group() == r"\pm" else q, part).lstrip("+ ") for plus, minus in pairs]
 
 
 def _compare_parts(gold: Parts, given: Parts, ask: Ask) -> Decision:
@@ -241,11 +231,7 @@ def _as_interval(text: str, parts: Parts | None) -> str | None:
 def _one_interval(text: str) -> str | None:
     statement = read_statement(text)
     value = statement.values[-1] if statement else text
-    return (
-        value
-        if re.match(r"[(\[].*,.*[)\]]$|.*\\cup|\\mathbb\{R\}", value) and not re.search(r"[<>]", value)
-        else interval(text)
-    )
+    return value if re.match(r"[(\[].*,.*[)\]]$|.*\\cup|\\mathbb\{R\}", value) and not re.search(r"[<>]", value) else interval(text)
 
 
 def _compare_one(reference: str, answer: str, ask: Ask) -> Decision:
@@ -265,9 +251,7 @@ def _compare_one(reference: str, answer: str, ask: Ask) -> Decision:
     return next((decision for decision in decisions if decision.same), decisions[-1])
 
 
-def _compare_equations(
-    gold: str, given: str, gold_says: Statement | None, says: Statement | None, ask: Ask
-) -> Decision:
+def _compare_equations(gold: str, given: str, gold_says: Statement | None, says: Statement | None, ask: Ask) -> Decision:
     """At least one side is an equation, or the names differ: Math-Verify solves them, if there are two."""
     if gold_says is not None and says is not None:  # x = 5 and y = 5
         if all(is_constant(statement.values[-1]) for statement in (gold_says, says)):
@@ -337,9 +321,7 @@ def _percent(gold: str, given: str, ask: Ask) -> bool:
         return True
     if r"\%" in gold and r"\%" in given:
         return False
-    hundredth = [
-        rf"\frac{{{text}}}{{100}}" if r"\%" in side else text for text, side in zip(bare, (gold, given), strict=True)
-    ]
+    hundredth = [rf"\frac{{{text}}}{{100}}" if r"\%" in side else text for text, side in zip(bare, (gold, given), strict=True)]
     values = [plain_number(text) for text in bare]
     if values[0] is not None and values[1] is not None:
         return values[0] / 100 == values[1] if r"\%" in gold else values[0] == values[1] / 100
@@ -357,9 +339,7 @@ def _letters(gold: str, given: str) -> bool | None:
     return None
 
 
-_CHOICE = re.compile(
-    r"\(? ?(?:\\text\{ ?\(? ?([A-Ha-h]) ?[).:]* ?\}|\(([A-Ha-h])\)|([A-H])(?=[.:)] ?|$)) ?[).:]* ?(.*)"
-)
+_CHOICE = re.compile(r"\(? ?(?:\\text\{ ?\(? ?([A-Ha-h]) ?[).:]* ?\}|\(([A-Ha-h])\)|([A-H])(?=[.:)] ?|$)) ?[).:]* ?(.*)")
 
 
 def _choice(reference: str, answer: str) -> bool | None:
@@ -373,9 +353,7 @@ def _choice(reference: str, answer: str) -> bool | None:
     return letters[0].upper() == letters[1].upper()
 
 
-_CLOCK = re.compile(
-    r"(?:\\text\{)? ?(\d{1,2}) ?:? ?(\d*)(?: ?: ?\d+)? ?\}? ?(?:\\text\{)? ?([ap])\.? ?m\.? ?\}?", re.IGNORECASE
-)
+_CLOCK = re.compile(r"(?:\\text\{)? ?(\d{1,2}) ?:? ?(\d*)(?: ?: ?\d+)? ?\}? ?(?:\\text\{)? ?([ap])\.? ?m\.? ?\}?", re.IGNORECASE)
 _RATIO = re.compile(r"(\d+(?:\.\d+)?) ?(?::|\\colon|\\text\{to\}|to) ?(\d+(?:\.\d+)?)")
 
 
@@ -404,12 +382,7 @@ def _last_side(text: str) -> str:
     return statement.values[-1] if statement else text
 
 
-_NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-    )
-}
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])}
 _WORD = re.compile(r"\\text\{(?=[^{}]*[A-Za-z]{2})|(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 _CONNECTED = re.compile(r"(?:\\text|[{}\s().,;'\"-]|\b(?:and|or|the|a|an)\b)+")
 

@@ -96,16 +96,7 @@ def _root_brackets(text: str) -> str:
     return text
 
 
-_WRAPPERS = (
-    ("$$", "$$"),
-    ("$", "$"),
-    (r"\(", r"\)"),
-    (r"\[", r"\]"),
-    ("**", "**"),
-    ("__", "__"),
-    ("*", "*"),
-    ("`", "`"),
-)
+_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"))
 _BOX = re.compile(r"\\(?:boxed|fbox|ensuremath) ?\{|\{")
 # A stop at the end of a sentence; "a.m." keeps its own, and "..." is no stop.
 _FULL_STOP = re.compile(r"(?<![.\\])(?<!\.[a-z])(?:[.,;:]|\\[,;: ])+$")
@@ -219,17 +210,7 @@ _names_of_commands = _rewriter(
      lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}"),
 )  # fmt: skip
 
-_BASES = {
-    "two": "2",
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-    "nine": "9",
-    "ten": "10",
-}
+_BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
 _ARGUMENT = r"(?:\\(?:pi|alpha|beta|theta|infty)(?![A-Za-z])|[^\s{}\\])"
 _tex_arguments = _rewriter(
     (r"(?<![\\A-Za-z])sqrt(?![A-Za-z])", r"\\sqrt"),
