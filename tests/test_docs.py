@@ -34,7 +34,7 @@ NOT_RUN = {
     r"^train|--method \S*score(?!.*--set stage1.steps)": "trains for minutes",
     r"^validate": "takes minutes for programs; tests/evaluation/test_validate.py runs it",
 }
-SMALL = {"run": ["--limit", "3"]}  # added to a command that is run
+SMALL = {"run": ["--limit", "3"], "scaling": ["--limit", "3"]}  # added to a command that is run
 
 
 def commands(page: Path) -> list[str]:
