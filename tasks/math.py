@@ -127,7 +127,10 @@ def _is_echo(problem: Problem, answer: str | None) -> bool:
 
     def stands(part: str) -> bool:
         squashed = "".join(part.split())
-        return bool(squashed) and re.search(rf"(?<![0-9A-Za-z.]){re.escape(squashed)}(?![0-9A-Za-z]|\.[0-9])", text) is not None
+        return (
+            bool(squashed)
+            and re.search(rf"(?<![0-9A-Za-z.]){re.escape(squashed)}(?![0-9A-Za-z]|\.[0-9])", text) is not None
+        )
 
     return answer is not None and stands(answer) and not stands(problem.reference)
 

@@ -88,7 +88,7 @@ def differ(first: str | None, second: str | None) -> bool:
 
 
 def _starts(text: str) -> list[int]:
-    """Where a unit may start: behind a value, at a space, a \text, a degree sign, or a letter after a digit."""
+    r"""Where a unit may start: behind a value, at a space, a \text, a degree sign, or a letter after a digit."""
     starts = [match.start() for match in re.finditer(r" |\\text\{|\\degree|(?<=\d)[A-Za-z]", text[-120:])]
     offset = max(0, len(text) - 120)
     return [offset + start for start in starts][:40]

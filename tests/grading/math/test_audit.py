@@ -66,7 +66,9 @@ def differences() -> list[tuple[dict[str, Any], bool, list[str]]]:
 
 
 def test_every_difference_has_a_named_cause(differences: list[tuple[dict[str, Any], bool, list[str]]]):
-    listing = "\n".join(f"{cause[0]:<15} ours {ours!s:<5} {pair['reference']} | {pair['answer']}" for pair, ours, cause in differences)
+    listing = "\n".join(
+        f"{cause[0]:<15} ours {ours!s:<5} {pair['reference']} | {pair['answer']}" for pair, ours, cause in differences
+    )
     print(listing)  # pytest -rP shows the audit
     unnamed = [(pair, cause) for pair, _, cause in differences if not set(cause) <= RULES | set(STEPS)]
     assert unnamed == []
