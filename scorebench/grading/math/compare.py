@@ -321,7 +321,7 @@ def _base(gold: str, given: str) -> bool | None:
 
 def _percent(gold: str, given: str, ask: Ask) -> bool:
     bare = [text.replace(r"\%", "").strip() for text in (gold, given)]
-    if _value(*bare, ask).same:
+    if _value(bare[0], bare[1], ask).same:
         return True
     if r"\%" in gold and r"\%" in given:
         return False

@@ -93,7 +93,7 @@ def _same_real_values(gold: Any, given: Any) -> bool:
     compared = 0
     points = [[sign * value for value in point] for point in _POINTS for sign in (1, -1)]
     for point in points:
-        place = dict(zip(symbols, map(Rational, map(str, point)), strict=False))
+        place: Any = dict(zip(symbols, map(Rational, map(str, point)), strict=False))
         values = [formula.subs(place).evalf(40) for formula in (gold, given)]
         if not all(value.is_number and value.is_real and value.is_finite for value in values):
             continue

@@ -111,10 +111,11 @@ def _is_unit(value: str, gap: str, unit: str) -> bool:
 def _name(unit: str) -> str:
     words = re.sub(r"\\text|[{}^]", " ", unit.replace(r"\degree", " degree ")).replace(".", "")
     words = re.sub(r"(?<=[A-Za-z])(?=\d)", " ", words)
-    power, names = "", []
+    power = ""
+    names: list[str] = []
     for word in re.findall(r"[A-Za-z]+|\d", words):
         if word in _POWERS or word.isdigit():
-            power = _POWERS.get(word, word)
+            power = _POWERS[word] if word in _POWERS else word
         elif (name := _NAMES.get(word) or _NAMES.get(word.lower())) is not None:
             names.append(name)
     if names[:1] == ["mile"] and names[1:] == ["hour"]:
