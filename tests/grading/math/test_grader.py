@@ -33,7 +33,11 @@ REPORTED = [json.loads(line) for line in (HERE / "reported_cases.jsonl").read_te
 
 @pytest.mark.parametrize("case", REPORTED, ids=[case["id"] for case in REPORTED])
 def test_reported_cases(case: dict[str, str]):
-    judge = grade(case["text"], case["reference"]) if case["kind"] == "reply" else same_answer(case["reference"], case["text"])
+    judge = (
+        grade(case["text"], case["reference"])
+        if case["kind"] == "reply"
+        else same_answer(case["reference"], case["text"])
+    )
     assert judge.outcome == case["want"], judge
 
 
@@ -140,7 +144,21 @@ def test_hostile_answers_fail(answer: str, short_limits: None):
 _COMMANDS = (
     "frac sqrt text{ pm cup le infty pi log_ sin circ approx in binom overline{ begin{pmatrix} end{pmatrix} boxed{"
 )
-_PIECES = [*"{}()[]^_!,=<|-+&%$:./*9iex²½ ", "12", "1.5", "cm", " and ", " or ", "p.m.", r"\{", r"\}", r"\%", r"\$", r"\\", "final answer is "]
+_PIECES = [
+    *"{}()[]^_!,=<|-+&%$:./*9iex²½ ",
+    "12",
+    "1.5",
+    "cm",
+    " and ",
+    " or ",
+    "p.m.",
+    r"\{",
+    r"\}",
+    r"\%",
+    r"\$",
+    r"\\",
+    "final answer is ",
+]
 _PIECES += ["\\" + command for command in _COMMANDS.split()]
 
 

@@ -17,7 +17,13 @@ from scorebench.grading.math.votes import _ballot, vote_key
 def _spellings(value: Fraction) -> list[str]:
     top, bottom = value.numerator, value.denominator
     percent = value * 100
-    texts = [rf"\frac{{{top}}}{{{bottom}}}", f"{top}/{bottom}", f"x = {top}/{bottom}", rf"\boxed{{\frac{{{2 * top}}}{{{2 * bottom}}}}}", f"({top}/{bottom})"]
+    texts = [
+        rf"\frac{{{top}}}{{{bottom}}}",
+        f"{top}/{bottom}",
+        f"x = {top}/{bottom}",
+        rf"\boxed{{\frac{{{2 * top}}}{{{2 * bottom}}}}}",
+        f"({top}/{bottom})",
+    ]
     if percent.denominator == 1:
         texts += [rf"{percent.numerator}\%", f"{percent.numerator} percent"]
     if 10**6 % bottom == 0:
@@ -62,7 +68,21 @@ def test_the_same_answers_are_one_vote_in_any_order(votes: tuple[str, ...]):
 
 
 def test_different_answers_are_different_votes():
-    answers = ["5", "-5", r"\frac{1}{5}", "x", "x^2", "(1,2)", "(2,1)", "[1,2]", "1,2,3", r"\text{even}", r"\pi", "3.14", "i"]
+    answers = [
+        "5",
+        "-5",
+        r"\frac{1}{5}",
+        "x",
+        "x^2",
+        "(1,2)",
+        "(2,1)",
+        "[1,2]",
+        "1,2,3",
+        r"\text{even}",
+        r"\pi",
+        "3.14",
+        "i",
+    ]
     assert len({vote_key("-987654321", answer) for answer in answers}) == len(answers)
 
 
