@@ -14,12 +14,29 @@ from scorebench.statistics.metrics import accuracy, outcomes
 from scorebench.tasks import humaneval, mbpp
 
 # One of every kind that has got an error, a wait without end or a dead grader out of some harness.
-ESCAPES = (
-    "exception_huge_int key_of_huge_int os_error_huge_int forged_unicode_error megabytes_of_class_name realtime_signal "
-    "lone_surrogates forged_callbacks forged_references forged_contents deep_exception deep_answer doubling_lists "
-    "closed_line urgent_data many_threads lying_exception named_like_ours number_by_operators os_exit_in_call"
-).split()
-PROBLEMS = Path(__file__).parents[1] / "grading" / "code" / "case_problems.json"
+ESCAPES = [
+    "exception_huge_int",
+    "key_of_huge_int",
+    "os_error_huge_int",
+    "forged_unicode_error",
+    "megabytes_of_class_name",
+    "realtime_signal",
+    "lone_surrogates",
+    "forged_callbacks",
+    "forged_references",
+    "forged_contents",
+    "deep_exception",
+    "deep_answer",
+    "doubling_lists",
+    "closed_line",
+    "urgent_data",
+    "many_threads",
+    "lying_exception",
+    "named_like_ours",
+    "number_by_operators",
+    "os_exit_in_call",
+]
+PROBLEMS = Path(__file__).with_name("case_problems.json")
 
 
 @pytest.mark.parametrize("task", [humaneval.task, mbpp.task], ids=lambda task: task.name)
