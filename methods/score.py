@@ -224,8 +224,7 @@ def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: fl
 
 score = Score()
 
-# The paper's ablations: the same method with another row of numbers. All sample SCoRe's number of replies and take its
-# number of gradient steps; budget_note says where that is not so.
+# The paper's ablations: the same method with another row of numbers. budget_note says where the budget is not SCoRe's.
 
 
 def _stages(config: ScoreConfig, **stages: Stage | SFTConfig) -> ScoreConfig:
@@ -288,9 +287,7 @@ def _three_turns(numbers: Preset) -> ScoreConfig:
 no_stage1 = Score("score-no-stage1", _no_stage1, about="SCoRe without Stage I: all steps are Stage II's.")
 no_shaping = Score("score-no-shaping", _no_shaping, about="SCoRe without the reward for the change in Stage II.")
 star_stage2 = Score("score-star-stage2", _star_stage2, about="SCoRe with STaR in the place of Stage II.")
-offline = Score(
-    "score-offline", _offline, about="SCoRe whose second attempts are trained on the base model's first ones."
-)
+offline = Score("score-offline", _offline, about="SCoRe that learns to correct the base model's first attempts.")
 single_turn = Score("rl-single-turn", _single_turn, about="Reinforcement learning of attempt 1 alone.")
 multi_turn = Score("rl-multi-turn", _multi_turn, about="Reinforcement learning of both attempts: no Stage I, alpha 0.")
 three_turns = Score(

@@ -119,7 +119,7 @@ class Golds:
 
     def __init__(self, context: TrainingContext, longest: int) -> None:
         self.task = context.task
-        self.chat = Chat(context.tokenizer, context.system_prompt)
+        self.chat = Chat(context.tokenizer, context.system_prompt, context.template_args)
         self.end = _end_of_turn(context, self.chat)
         solution = getattr(self.task, "solution", None) or getattr(self.task, "gold", None)
         if solution is None:
