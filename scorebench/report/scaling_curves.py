@@ -59,8 +59,8 @@ def table_of(title: str, curves: Sequence[Curve]) -> Table:
     note = (
         f"Majority vote, percent of all problems, and {BENEATH} 95 % intervals over problems. With a budget of 2K "
         "attempts a problem, parallel takes 2K first attempts, and sequential takes K first attempts and a correction "
-        "of each. tokens: sampled tokens a problem, a mean, reviews between the attempts included. difference: sequential minus "
-        "parallel, on the same problems."
+        "of each. tokens: sampled tokens a problem, a mean, reviews between the attempts included. difference: "
+        "sequential minus parallel, on the same problems."
     )
     return Table(title, header, tuple(rows), (note,))
 
