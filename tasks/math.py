@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -72,7 +73,7 @@ class Math:
     reading: Literal["loose", "strict"] = "loose"
 
     name = "math"
-    version = "1"
+    version = "2"
     world = "math"
     trained_on = "math"
     correction = CORRECTION
@@ -98,18 +99,19 @@ class Math:
         return ({"role": "user", "content": f"{PROMPT}\n\n{problem.text}"},)
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
-        """Whether the last stated answer of a reply equals the reference."""
+        """Whether the answer that a reply states equals the reference; flagged where it only repeats the problem."""
         from scorebench.grading.math.grader import grade
 
-        return grade(reply, problem.reference)
+        verdict = grade(reply, problem.reference, self.reading)
+        return replace(verdict, echo=_is_echo(problem, verdict.answer))
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
-        """The last stated answer, in a form that equal answers share."""
-        from scorebench.grading.math.extract import last_answer
-        from scorebench.grading.math.grader import vote_key
+        """The candidate that the reply's answer votes for; None without an answer."""
+        from scorebench.grading.math.extract import find_answer
+        from scorebench.grading.math.votes import vote_key
 
-        found = last_answer(reply)
-        return vote_key(found.answer) if found else None
+        found = find_answer(reply)
+        return vote_key(problem.reference, found.answer) if found else None
 
     def gold(self, problem: Problem) -> str:
         """A reply that must pass."""
@@ -125,9 +127,21 @@ class Math:
             "another answer": stated("-987654321"),
             "an empty answer": stated(""),
             "an empty box": r"The answer is \boxed{}.",
-            "the reference, not stated": problem.reference,
+            "the reference, only thought": f"<think>{stated(problem.reference)}</think> I do not know.",
             "the reference, taken back": stated(problem.reference) + " No. " + stated("-987654321"),
         }
+
+
+def _is_echo(problem: Problem, answer: str | None) -> bool:
+    """Whether an answer stands word for word in the problem, and the reference does not; spaces do not count."""
+    text = "".join(problem.text.split())
+
+    def stands(part: str) -> bool:
+        squashed = "".join(part.split())
+        whole = rf"(?<![0-9A-Za-z.]){re.escape(squashed)}(?![0-9A-Za-z]|\.[0-9])"
+        return bool(squashed) and re.search(whole, text) is not None
+
+    return answer is not None and stands(answer) and not stands(problem.reference)
 
 
 def stated(answer: str) -> str:

@@ -43,17 +43,12 @@ class Loaded:
 class Task(Protocol):
     """A benchmark: problems, prompts, verdicts.
 
-    name, version: anything that can change a number changes the version.
-    world: the embedded model that this task is played with when no model is named ("math" or "code"); "" for a task
-        that no embedded model plays.
-    trained_on: the task whose train split methods are trained on; its own name, but "mbpp" for humaneval.
-    correction: the fixed instruction that asks for another attempt; it reveals nothing about the last one.
-    answer_form: the sentence that asks for the final answer in a form that grade() reads.
-
     A task may be a frozen dataclass. Its field `reading` ("loose" or "strict") is then set by `--reading`, and its
     other fields by `--task-args name=value`; all of them are part of what a run is. It may also have these members:
 
-    solution(problem): a text with steps that leads to the right answer, in the form that the first prompt asks for.
+    about: one line for `scorebench tasks`.
+    solution(problem): a worked solution in the form that the first prompt asks for. Methods may fine-tune on it; the
+        method sft takes gold(problem) where there is none.
     gold(problem): a reply that must pass. trivial(problem), tricks(problem): replies that must fail, by name.
     splits: the splits that it has, where these are not all three.
     """
@@ -70,7 +65,7 @@ class Task(Protocol):
 
     @property
     def world(self) -> str:
-        """The embedded model that plays this task when no model is named: "math" or "code"."""
+        """The embedded model that plays this task when no model is named: "math", "code", or "" where none does."""
         ...
 
     @property

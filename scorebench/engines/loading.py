@@ -71,7 +71,7 @@ def load_generation_config(spec: ModelSpec) -> Any:
     from transformers import GenerationConfig
 
     try:
-        return GenerationConfig.from_pretrained(spec.path, revision=hf_options(spec).revision)
+        return GenerationConfig.from_pretrained(spec.path, **_revision(spec))
     except OSError:
         return GenerationConfig.from_model_config(load_config(spec))
 
@@ -89,6 +89,11 @@ def hf_options(spec: ModelSpec) -> HFOptions:
         return spec.options
     shared = {name: getattr(spec.options, name, None) for name in ("revision", "trust_remote_code")}
     return HFOptions(**{name: value for name, value in shared.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _revision(spec: ModelSpec) -> dict[str, str]:
+    revision = hf_options(spec).revision
+    return {"revision": revision} if revision else {}
 
 
 def is_gguf(path: str) -> bool:
@@ -164,8 +169,7 @@ def _opened(kind: Any, spec: ModelSpec, **given: Any) -> Any:
     try:
         if is_gguf(spec.path):
             return _opened_gguf(kind, Path(spec.path), **given)
-        remote = {"revision": options.revision, "trust_remote_code": options.trust_remote_code}
-        return kind.from_pretrained(spec.path, **remote, **given)
+        return kind.from_pretrained(spec.path, trust_remote_code=options.trust_remote_code, **_revision(spec), **given)
     except UserError:
         raise
     except Exception as fault:  # transformers raises a dozen kinds for a folder that is no model

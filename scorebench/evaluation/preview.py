@@ -13,6 +13,7 @@ from scorebench.api.types import Problem
 from scorebench.embedded.learning_rates import at_chosen_rates
 from scorebench.evaluation.session import Session, trains
 from scorebench.evaluation.settings import Settings
+from scorebench.evaluation.tasks import task_of
 from scorebench.training.tuning import Tuning, tuning_from
 
 SHOWN = 2  # problems whose first prompt is shown
@@ -21,11 +22,9 @@ SHOWN = 2  # problems whose first prompt is shown
 def dry_run(settings: Settings) -> str:
     """What `scorebench run` would play with these settings, and the first prompts. No model is opened."""
     session = Session(settings)
-    parts = [
-        _plan(session, registry.find("method", m), registry.find("task", t))
-        for t in settings.task
-        for m in settings.method
-    ]
+    tasks = [task_of(name, settings.task_args, settings.reading) for name in settings.task]
+    methods = [registry.find("method", name) for name in settings.method]
+    parts = [_plan(session, method, task) for task in tasks for method in methods]
     return "\n\n".join([*parts, "Nothing was played: leave --dry-run out."])
 
 
@@ -49,7 +48,8 @@ def _plan(session: Session, method: Method, task: Task) -> str:
 
 
 def _prompt(method: Method, task: Task, problem: Problem, turns: int) -> list[str]:
-    ask: Ask = next(method.dialogue(task, problem, turns))
+    donor = (problem,) if getattr(method, "takes_donor", False) else ()
+    ask: Ask = next(method.dialogue(task, problem, turns, *donor))
     return [f"    {m['role']}: {line}" for m in ask.messages for line in m["content"].splitlines() or [""]]
 
 

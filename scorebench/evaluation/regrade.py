@@ -73,7 +73,9 @@ def regrade(run: Run, data: Path | None = None) -> Regraded:
     with run.writing():  # nobody else appends meanwhile; what it opens is replaced below
         stored = [row for row in run.stored().read if row.episode.problem_id in problems]
         if not stored:
-            raise UserError(f"{run.folder} has no episodes to regrade; finish it with the `scorebench run` it is of.")
+            raise UserError(
+                f"{run.folder} has no episodes to regrade; play it first, with its `scorebench run` command."
+            )
         rows, before = [row.values for row in stored], [row.episode for row in stored]
         now = grade_episodes(task, [(problems[episode.problem_id], episode) for episode in before])
         changes: list[Change] = []
@@ -103,8 +105,8 @@ def problems_of(run: Run, task: Task, data: Path | None = None) -> dict[str, Pro
         )
     if problems_identity(task, problems) != expected:
         raise UserError(
-            f"The problems of {run.name} or their prompts are others today, so its replies answer other questions: "
-            "give its `scorebench run` again."
+            f"The problems of {run.name} or their prompts have changed since it was played, so its replies answer "
+            "other questions: play it again with its `scorebench run` command."
         )
     return {problem.id: problem for problem in problems}
 

@@ -38,13 +38,13 @@ def tell(line: str) -> None:
 class Session:
     """The settings, and what is kept between runs: the engine that was opened last.
 
-    open: from the folder of runs, an identity, and what else its record says, to the run that the episodes are taken
+    open: from the folder of runs, an identity, and the ids of the problems, to the run that the episodes are taken
         from and added to.
     owed: how many dialogues of the runs so far have an error in them, and are to be played again.
     """
 
     settings: Settings
-    open: Callable[[Path, Mapping[str, Any], Mapping[str, Any]], Run] = open_run
+    open: Callable[[Path, Mapping[str, Any], Sequence[str]], Run] = open_run
     owed: int = 0
     _opened: tuple[Any, Engine] | None = field(default=None, repr=False)
 
@@ -89,7 +89,7 @@ class Session:
         loaded = self._loaded(task)
         training = self.trained(method, task) if trains(method) else None
         identity = self._identity(method, task, loaded, training)
-        run = self.open(s.out / "runs", identity, {"problem_ids": [problem.id for problem in loaded.problems]})
+        run = self.open(s.out / "runs", identity, [problem.id for problem in loaded.problems])
         if s.fresh:
             run.start_anew()
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
@@ -246,8 +246,8 @@ class Session:
         if self.settings.model is None:
             problems = "embedded problems" if self.source.kind == "embedded" else "problems from --data"
             tell(
-                f"Embedded model, {problems}: a small world that shows the mechanism, no evidence about language "
-                "models. Name a real one with --model."
+                f"This is the embedded model on {problems}: it shows how the methods work, and is no evidence about "
+                "language models. Name a real model with --model."
             )
 
     def _tell_reused(self, run: Run, there: int, wanted: int) -> None:

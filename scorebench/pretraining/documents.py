@@ -1,8 +1,8 @@
 """The dialogues that the models of the small worlds are pretrained on.
 
 Checking is taught under a prompt of its own (VERIFY). Under the correction instruction the model seldom checks:
-mostly it copies its answer or guesses again, whether or not the answer is right. So it is designed into this mixture that second
-attempts are worse than first ones. What a training makes of that is not designed.
+mostly it copies its answer or guesses again, whether or not the answer is right. So it is designed into this mixture
+that second attempts are worse than first ones. What a training makes of that is not designed.
 
 All worlds have the same mixture. worlds.py has the words of each world.
 """

@@ -109,7 +109,7 @@ def fitting(table: Table, width: int) -> list[Table]:
         if _width(form) <= width:
             return [form]
     table = forms[-1]
-    widths = [max(map(len, _column(table, number))) for number in range(len(table.header))]
+    widths = _widths(table)
     parts: list[list[int]] = []
     for number in range(1, len(widths)):
         room = width - widths[0] - sum(1 + widths[other] for other in parts[-1]) if parts else 0
@@ -128,8 +128,14 @@ def _column(table: Table, number: int) -> list[str]:
 
 
 def _width(table: Table) -> int:
-    columns = range(len(table.header))
-    return sum(max(map(len, _column(table, number))) for number in columns) + len(columns) - 1
+    return sum(_widths(table)) + len(table.header) - 1
+
+
+def _widths(table: Table) -> list[int]:
+    """How wide each column is in a terminal, where some letters take two places."""
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, _column(table, number))) for number in range(len(table.header))]
 
 
 def _columns(table: Table, numbers: Sequence[int]) -> Table:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from scorebench.api.text import as_text
 from scorebench.report.baseline import against, check_baseline, gain_over_resample, group_of
 from scorebench.report.escape import csv_cell
 from scorebench.report.identity import Identity
@@ -221,7 +222,7 @@ def to_json(rows: Sequence[Row]) -> str:
 
     Not by pandas' own `to_json`, which turns whole numbers of columns with a gap into fractions and escapes slashes.
     """
-    return json.dumps(list(rows), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return as_text(json.dumps(list(rows), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
 
 
 LEADERBOARD = (

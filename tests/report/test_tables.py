@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorebench.report.compare import compare
+from scorebench.report.compare import Format, compare
 from scorebench.report.render import percent
 from tests.made_episodes import episode, run_of
-from tests.report.test_rows import made
+from tests.report.test_rows import UNTRAINED, made
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,30 @@ def test_eighty_columns_hold_every_figure_unbroken() -> None:
     text = compare(runs, baseline="base")
     assert max(map(len, text.splitlines())) <= 80
     assert all(len(re.findall(rf"^{method} ", text, re.M)) >= 4 for method in LONG)  # in each table, never folded
-    assert len(re.findall(r"^embedded, 3 seeds +0/0 45\.6, 54\.4 45\.6, 54\.4 ", text, re.M)) == len(LONG)
+    trained = [method for method in LONG if method not in UNTRAINED]
+    assert len(re.findall(r"^embedded, 3 seeds +0/0 45\.6, 54\.4 45\.6, 54\.4 ", text, re.M)) == len(trained)
+    assert len(re.findall(r"^embedded, greedy +0/0 45\.6, 54\.4 45\.6, 54\.4 ", text, re.M)) == len(LONG) - len(trained)
+
+
+def test_no_width_cuts_a_figure_or_loses_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every width all figures of the wide table are there, each whole, and no line is wider than the terminal."""
+    runs = [
+        made("score", seed, run_of(1200, 738, 458 + seed, 0), config={"alpha": 10.0, "steps": steps})
+        for seed in range(2)
+        for steps in (50, 100)
+    ]
+    runs += [made("base", 0, run_of(1200, 735, 8, 193))]
+
+    def words(width: int) -> tuple[list[str], int]:
+        monkeypatch.setenv("COLUMNS", str(width))
+        text = compare(runs, baseline="base", tags=())
+        return sorted(set(re.findall(r"[+-]?\d[\d,]*\.\d\b|\b0/0\b", text))), max(map(len, text.splitlines()))
+
+    whole, _ = words(200)
+    for width in (30, 40, 50, 60, 70, 80, 120):
+        there, widest = words(width)
+        assert there == whole, width
+        assert widest <= width
 
 
 def test_seeds_are_one_row_with_their_spread_or_a_row_each() -> None:
@@ -114,15 +137,21 @@ def test_later_turns_have_their_own_table() -> None:
         made("score", episodes=[episode("a", "011"), episode("b", "001"), episode("c", "110"), episode("d", "010")])
     ]
     text = compare(runs, "md")
-    row = next(line for line in text.split("later turns")[1].splitlines() if line.startswith("| score"))
-    assert re.match(r"\| score .*\| 3 \| 50\.0 \(.*\| -25\.0 \(.*\| 25\.0 \(.*\| 50\.0 \(", row)
-    assert "later turns" not in compare([made()], "md")
+    row = next(line for line in text.split("attempt 3 against attempt 2")[1].splitlines() if line.startswith("| score"))
+    assert re.match(r"\| score .*\| +50\.0 \(.*\| -25\.0 \(.*\| 25\.0 \(.*\| 50\.0 \(", row)
+    assert "attempt 3" not in compare([made()], "md")
 
 
 def test_comparison_shows_difference_interval_and_p() -> None:
     runs = [made("base", 0, run_of(100, 50, 0, 0)), made("score", 0, run_of(100, 56, 0, 0))]
     row = compare(runs, "md", baseline="base").split("against base")[1].splitlines()[4]
-    assert re.match(r"\| score \(embedded, seed 0\) \| 100 \| \+6\.0 \(\+\d.*\) \| 0\.0 \(.*\) \| 0\.031 \|", row)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:2] == ["score (embedded, seed 0)", "100"]
+    assert re.fullmatch(r"\+6\.0 \(\+\d.*\)", cells[2])
+    assert re.fullmatch(r"0\.0 \(.*\)", cells[3])
+    assert cells[4:] == ["0.031 (0.031)", "better"]
+    even = [made("base", 0, run_of(100, 50, 0, 0)), made("score", 0, run_of(100, 53, 0, 0))]
+    assert "not (distinguishable)" in compare(even, "md", baseline="base")
 
 
 def test_latex_escapes_what_latex_reads() -> None:
@@ -136,3 +165,79 @@ def test_latex_escapes_what_latex_reads() -> None:
 
 def test_no_runs_make_no_table() -> None:
     assert compare([]) == ""
+
+
+def test_notes_say_where_the_smaller_figures_stand() -> None:
+    assert "beneath, the 95 % interval" in compare([made()])
+    for form in ("md", "latex"):
+        text = compare([made()], form)
+        assert "in brackets, the 95 " in text
+        assert "beneath" not in text
+
+
+def test_limit_and_validation_are_marked_in_every_table() -> None:
+    part = {"problems": {"count": 100, "digest": "ab"}, "asked": {"limit": 100}, "split": "validation"}
+    for block in compare([made(**part), made("score", **part)], "md", baseline="base").split("### ")[1:]:
+        rows = [line for line in block.splitlines() if line.startswith("|")][2:]
+        assert all("validation, first 100" in row for row in rows), block
+
+
+def test_changed_settings_stand_in_the_name() -> None:
+    changed = made("score", asked={"set": ["stage1.steps=0"]}, config={"stages": {"stage1": {"steps": 0}}})
+    plain = made("score", config={"stages": {"stage1": {"steps": 50}}})
+    assert "| score stage1.steps=0 (" in compare([changed], "md")
+    both = compare([changed, plain], "md")
+    assert "| score stage1.steps=0 (" in both
+    assert "| score stage1.steps=50 (" in both
+
+
+def test_controls_budgets_and_echoes_have_tables_where_there_are_any() -> None:
+    plain = compare([made()], "md")
+    for word in ("was it correction?", "what the training took", "echo", "check finds"):
+        assert word not in plain
+    control = made("resample", 0, run_of(100, 50, 8, 2))
+    spent = [made("score", s, trained_with={"replies": 100 + 100 * s, "gradient_steps": 10}) for s in range(2)]
+    text = compare([control, *spent, made("star", trained_with={"replies": 300, "gradient_steps": 10})], "md")
+    assert re.search(r"\| score \(embedded, 2 seeds\) \| +150 \| +- \| +10 \|", text)
+    assert "were not given the same number of sampled replies" in text
+    assert "gain over resample" in text
+
+
+def test_published_figures_stand_beside_with_their_protocol() -> None:
+    text = compare([made(data="hub")], "md", published=True)
+    blocks = [block for block in text.split("### ") if "published figures" in block]
+    flash = next(block for block in blocks if "| SCoRe (Gemini 1.5 Flash" in block)
+    row = next(line for line in flash.splitlines() if line.startswith("| SCoRe (Gemini 1.5 Flash"))
+    assert [cell.strip() for cell in row.strip("|").split("|")][1:4] == ["60.0", "64.4", "4.4"]
+    assert flash.splitlines()[0].endswith("published figures, greedy, two turns, intrinsic")
+    mean = next(block for block in blocks if "Avg@32" in block.splitlines()[0])
+    assert "Gemini" not in mean, "protocols do not mix"
+    assert "nothing is ranked" in text
+    assert "embedded problems are not the benchmark" in compare([made()], "md", published=True)
+    assert "none are known for mbpp" in compare([made(data="hub", task={"name": "mbpp"})], "md", published=True)
+    assert "\\begin{tabular}" in compare([made(data="hub")], "latex", published=True)
+
+
+HOSTILE = (
+    "\x1b[31mred\x1b]0;title\x07 |x| <b> `code` *bold* [link](http://a) \x9b1m \u202egnp \n# head \ud800 $x$ \\input"
+)
+
+
+@pytest.mark.parametrize("form", ["table", "md", "latex", "csv", "json"])
+def test_text_of_others_acts_on_nothing(form: Format) -> None:
+    """Names, settings and tags that would colour a terminal, break a table or run a command."""
+    episodes = [episode("a", "01", subject=HOSTILE), episode("b", "11", subject="=1+1")]
+    run = made("base", 0, episodes, model={"name": HOSTILE}, asked={"set": [f"x={HOSTILE}"]}, system_prompt=HOSTILE)
+    text = compare([run], form)
+    text.encode()
+    if form != "json":  # JSON escapes what it holds
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+    if form == "md":
+        assert not re.search(r"(?<!\\)[*`<\[]", text)
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| base")}
+        assert widths <= set(range(4, 20))
+        assert not re.search(r"^# ", text, re.M)
+    if form == "latex":
+        body = text.replace("$\\to$", "").replace("$<$", "").replace("$>$", "").replace("$-$", "")
+        assert not re.search(r"(?<!\\)[$#%_]", body)
+        assert "\\input" not in body

@@ -104,12 +104,12 @@ def test_without_any_rows_nothing_can_be_judged() -> None:
 
 
 def test_one_seed_that_disagrees_is_enough() -> None:
-    """Two of the seeds lose so much that the pooled interval is clear; the third gains."""
+    """Nine of the seeds lose so much that the pooled interval is clear; the tenth gains."""
     losing, gaining = run_of(N, 2000, 40, 400), run_of(N, 2000, 100, 40)
-    star = judge(Evidence("math", rows_of({"star": [losing, losing, gaining]}), {}))[2]
+    star = judge(Evidence("math", rows_of({"star": [*[losing] * 9, gaining]}), {}))[2]
     assert star.findings[0].estimate.high < 0
     assert star.outcome == "did not come out"
-    assert "in 2 of 3 seeds" in star.text
+    assert "in 9 of 10 seeds" in star.text
     assert judge(Evidence("math", rows_of({"star": [losing] * 3}), {}))[2].outcome == "came out"
 
 

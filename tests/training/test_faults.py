@@ -130,7 +130,7 @@ def verdicts(*pairs: tuple[str, str]) -> Rollout:
     """Dialogues of two attempts with these outcomes."""
 
     def attempt(outcome: Any, ids: tuple[int, ...]) -> Attempt:
-        rule = NO_REPLY if outcome == "error" else ""
+        rule = NO_REPLY[0] if outcome == "error" else ""
         reply = Reply(outcome, token_ids=(5,), logprobs=(-1.0,), prompt_ids=ids, tokens=1)
         return Attempt(reply, Verdict(outcome, rule=rule))
 
@@ -244,7 +244,7 @@ def test_a_player_remembers_a_bounded_number_of_verdicts(monkeypatch: pytest.Mon
 def test_a_dialogue_that_ends_early_is_trained_on_up_to_there() -> None:
     whole = rollout(tiny.model(), problems=1).episodes[0]
     missing = dataclasses.replace(
-        whole, attempts=(whole.attempts[0], Attempt(Reply(""), Verdict("error", rule=NO_REPLY)))
+        whole, attempts=(whole.attempts[0], Attempt(Reply(""), Verdict("error", rule=NO_REPLY[0])))
     )
     sequences = as_sequences([missing], torch.device("cpu"))
     first = whole.attempts[0].reply

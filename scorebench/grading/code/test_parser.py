@@ -6,6 +6,7 @@ import ast
 import builtins
 import importlib.util
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scorebench.grading.code.rpc_client import TestsFaultError
@@ -79,6 +80,15 @@ def read_tests(tests: list[str] | str, setup: str, entry_point: str | None) -> T
         free |= {"check"}  # inside check, that name is a function of the program's (MBPP/56, 349), not check itself
     helpers = frozenset(free - {entry_point})
     return Tests(setup_tree, tuple(trees), check, entry_point, helpers, modules - {entry_point}, types)
+
+
+def tested_names(tests: Sequence[str] | str, setup: str) -> list[str]:
+    """The names that a program must define, the entry point first; empty where the tests do not say."""
+    try:
+        read = read_tests(tests if isinstance(tests, str) else list(tests), setup, None)
+    except TestsFaultError:
+        return []
+    return [read.entry, *sorted(read.helpers)]
 
 
 def _missing_module(trees: list[ast.Module]) -> str | None:

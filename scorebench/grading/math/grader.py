@@ -10,6 +10,7 @@ the worker ("kills-worker"). It is an error only if a pair that is known to be r
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import threading
 
@@ -20,9 +21,11 @@ from scorebench.grading.math.limits import MAX_LENGTH, over_limit
 from scorebench.grading.math.normalise import normalise
 from scorebench.grading.math.worker_pool import PoolError, TooSlow, WorkerPool
 
+log = logging.getLogger(__name__)
+
 # Processor seconds that a worker may compute on one pair; most take a hundredth. What takes longer gets one longer try.
 SECONDS = 2.0
-LONGER_SECONDS = 8.0
+LONGER_SECONDS = 6.0
 CONTROL = (r"\frac{x^2-1}{x-1}", "x+1")
 
 
@@ -44,8 +47,8 @@ def grade(reply: str, reference: str, reading: Reading = "loose") -> Verdict:
 def same_answer(reference: str, answer: str) -> Verdict:
     """Whether two bare answers are the same; the first one is the reference. Thread-safe; may wait for a worker.
 
-    The rule is one of compare.py and equivalence.py, or "empty", "over-limit", "too-slow", "kills-worker"; of an error
-    "reference" or "worker".
+    The rule is one of compare.py and equivalence.py, or "empty", "over-limit", "too-slow", "kills-worker",
+    "unreadable"; of an error "reference" or "worker".
     """
     if not reference.strip():
         return Verdict("error", answer, "reference", "the reference is empty")
@@ -59,6 +62,9 @@ def same_answer(reference: str, answer: str) -> Verdict:
         settled = _settle(reference, answer)
     except PoolError as error:
         return Verdict("error", answer, "worker", str(error).strip().splitlines()[-1])
+    except Exception as fault:  # a text that breaks our reading: it is the answer's doing, and a fault to be mended
+        log.exception("math: the answer %r cannot be read", answer)
+        return Verdict("fail", answer, "unreadable", f"{type(fault).__name__} while the answer was read")
     return Verdict(settled.outcome, answer, settled.rule, settled.detail)
 
 

@@ -34,7 +34,7 @@ _CLAUSE = re.compile(
 )
 _BARE_START = re.compile(r"[-+(\[{|\d.\\$√±]|[A-Za-z]{1,3}(?:\([a-z]\))?\s*[=<>^+\-*/]|[A-Za-z]\s*$|[a-z]\^|\w\\")
 _NO_WORDS = re.compile(
-    r"(?:the|we|it|this|that|in|of|a|an|obtained|given|found|as|to|by|from|shown|stated|both|all|what|your|my|our|if|because|is|are|was|correct|incorrect"
+    r"(?:the|we|it|this|that|in|of|a|an|obtained|given|found|as|to|by|from|shown|stated|both|all|what|your|my|our|if|because|is|are|was|correct|incorrect|unknown"
     r"|checked|right|wrong|verified|confirmed|above|below|here|clear|unclear|required|needed|provided|therefore|thus|so|hence|and|or|now|ready|based|also)\b",
     re.IGNORECASE,
 )
@@ -77,7 +77,7 @@ def _read_words(text: str, start: int, end: int) -> Region | None:
     if hedge or not (_BARE_START.match(answer) and _short(answer)):
         value = _value_of_sentence(text, start, end)
         if value is not None:
-            return Region(f"{hedge.group()} {value}" if hedge else value, end)
+            return Region(f"{hedge.group()} {value}" if hedge and not _HEDGE_BEFORE.match(value) else value, end)
         words = answer.rstrip(".!?").split()
         if hedge or not words or len(words) > 4 or _NO_WORDS.match(answer):
             return None
@@ -163,7 +163,8 @@ def _formula_end(text: str, opener: re.Match[str], limit: int) -> int | None:
         return end
     content = text[opener.end() : end]
     words = [word for word in _WORD.findall(content) if not word.startswith("\\")]
-    return None if "\n\n" in content or (len(words) > 1 and content[:1].isdigit()) else end
+    money = content[:1].isdigit() and (len(words) > 1 or content[-1:].isspace() or text[end + 1 : end + 2].isdigit())
+    return None if money or "\n\n" in content else end
 
 
 def _math_end(text: str, start: int, limit: int, closer: str) -> int | None:

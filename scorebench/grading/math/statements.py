@@ -55,10 +55,10 @@ def read_statement(text: str) -> Statement | None:
     sides = split(text, _EQUALS)[0]
     if sides and not sides[0]:  # "= 3"
         sides = sides[1:]
+    if not sides or not all(sides):
+        return None
     if len(sides) == 1:
         return Statement(None, sides)
-    if not all(sides):
-        return None
     if is_name(sides[0]):
         return Statement("".join(sides[0].split()), sides[1:])
     return Statement(None, sides) if all(map(is_constant, sides)) else None

@@ -38,7 +38,7 @@ def fresh_pool() -> Iterator[None]:
 
 
 def process_of(role: int) -> int:
-    """The supervisor (0), test runner (1) or fork server (2) of the only slot: by who started whom, and in what order."""
+    """The supervisor (0), test runner (1) or fork server (2) of the only slot: by who started whom."""
     processes = sorted(slot_processes())
     supervisor = next(pid for pid in processes if parent_of(pid) == os.getpid())
     children = [pid for pid in processes if parent_of(pid) == supervisor]
