@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,10 @@ import torch
 
 from scorebench.api.chat import Chat
 from scorebench.api.errors import EngineError, UserError
-from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Message, Reply, Sampling
 from scorebench.engines.cached import CachedModel, check_playable
 from scorebench.engines.context import beyond_context, context_of
-from scorebench.engines.loading import HFOptions, end_ids, load_model, load_tokenizer
+from scorebench.engines.loading import end_ids
 from scorebench.engines.rope import long_from
 from scorebench.engines.rows import Row
 from scorebench.engines.sampling import draw, uniforms
@@ -262,19 +260,3 @@ class HFEngine:
 def _is_memory(fault: RuntimeError) -> bool:
     """Whether memory ran out: of an accelerator, or, which torch says in words only, of a CPU."""
     return isinstance(fault, torch.OutOfMemoryError) or "can't allocate memory" in str(fault)
-
-
-@dataclass(frozen=True)
-class _Opener:
-    """`--engine hf`."""
-
-    options: type[HFOptions] = HFOptions
-
-    def __call__(self, spec: ModelSpec) -> HFEngine:
-        model = load_model(spec)
-        slots = spec.batch_size or (256 if model.device.type == "cuda" else 64)
-        own = (spec.system_prompt, spec.template_args, spec.context_length)
-        return HFEngine(model, load_tokenizer(spec), slots, *own)
-
-
-open_engine = _Opener()

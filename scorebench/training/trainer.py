@@ -19,7 +19,7 @@ from scorebench.api.protocols import ModelSpec, Task, Trained
 from scorebench.api.types import Problem
 from scorebench.dialogue.identity import method_identity, reading_of, task_identity
 from scorebench.dialogue.player import graders, seed_of
-from scorebench.engines.identity import weights_digest
+from scorebench.engines.identity import model_identity
 from scorebench.engines.loading import load_model, load_tokenizer, resolved_device
 from scorebench.storage.files import alone, replacing, write_json
 from scorebench.storage.runs import environment, folder_name
@@ -64,7 +64,7 @@ def training_of(
             **method_identity(method, task, problems),
             "config": config.model_dump() | tuning.identity(),
         },
-        "model": {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype},
+        "model": model_identity(spec),
         "system_prompt": spec.system_prompt,
         "seed": seed,
         **({"rollouts": spec.engine} if spec.engine == "vllm" else {}),

@@ -11,8 +11,6 @@ from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModelForCausalLM
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from scorebench.api import distributed
 from scorebench.api.errors import UserError
@@ -123,6 +121,8 @@ def frozen_copy(policy: Any) -> Any:
 def _copy(policy: Any) -> Any:
     if distributed.count() == 1:
         return copy.deepcopy(policy)
+    from transformers import AutoModelForCausalLM
+
     with torch.device(policy.device):  # torch copies no model that is shared out
         made = AutoModelForCausalLM.from_config(policy.config, dtype=policy.dtype).eval()
     held = dict(policy.named_parameters(remove_duplicate=False)) | dict(policy.named_buffers())
@@ -160,6 +160,8 @@ def with_weights(model: Any, tuning: Tuning, weights: dict[str, torch.Tensor]) -
 
 def layers(model: Any) -> list[Any]:
     """The repeated blocks: the units of gradient checkpointing and of sharding."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
     return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
 
 
