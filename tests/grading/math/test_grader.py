@@ -143,7 +143,10 @@ def short_limits(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(math_grading, "LONGER_SECONDS", 0.6)
 
 
-@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param(text, marks=[] if n % 8 == 0 else pytest.mark.slow, id=str(n)) for n, text in enumerate(HOSTILE)],
+)
 def test_hostile_answers_fail(answer: str, short_limits: None):
     assert same_answer("x^2+1", answer).outcome == "fail"
     assert grade(rf"\boxed{{{answer}}}", "7").outcome == "fail"
