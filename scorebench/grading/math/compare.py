@@ -390,7 +390,8 @@ def _last_side(text: str) -> str:
     return statement.values[-1] if statement else text
 
 
-_NUMBER_WORDS = {"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8",
+_NUMBER_WORDS = {"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven":
+"7", "eight": "8",
                  "nine": "9", "ten": "10", "eleven": "11", "twelve": "12"}  # fmt: skip
 _WORD = re.compile(r"\\text\{(?=[^{}]*[A-Za-z]{2})|(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 _CONNECTED = re.compile(r"(?:\\text|[{}\s().,;'\"-]|\b(?:and|or|the|a|an)\b)+")

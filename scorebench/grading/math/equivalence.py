@@ -1,4 +1,4 @@
-r"""Math-Verify's verdict on two formulas, and two rules behind it. It runs in the workers only: SymPy may hang or swell.
+r"""Math-Verify's verdict on two formulas, and two rules behind it. Only workers run this: SymPy may hang or swell.
 
 - "exact": Math-Verify rounds to six decimals, and compares fifteen digits. MATH's answers are exact: \pi is not
   3.14159265358979, \frac{1}{2004!} is not \frac{1}{2006!}.
@@ -18,7 +18,8 @@ _DECIMAL = re.compile(r"(?<![\d.])\d*\.\d+")
 # Points for up to six symbols, in the order of their names; both signs, no special values.
 _POINTS = ((0.7312, 1.3717, 2.1313, 0.4179, 1.9171, 3.3337), (2.6191, 0.3571, 1.1239, 3.0717, 0.5923, 1.7177),
            (-1.4143, 2.2361, -0.5772, 1.2021, -2.6651, 0.9159), (3.3598, -1.3063, 0.7642, -2.8077, 1.1866, -0.6434),
-           (-0.2614, -1.6449, -3.1419, -0.8346, -1.0986, -2.3025), (5.2527, 4.6692, 6.0221, 7.3891, 4.1327, 5.6704))  # fmt: skip
+           (-0.2614, -1.6449, -3.1419, -0.8346, -1.0986, -2.3025),
+           (5.2527, 4.6692, 6.0221, 7.3891, 4.1327, 5.6704))  # fmt: skip
 
 
 def equivalent(reference: str, answer: str) -> tuple[bool, str]:

@@ -24,12 +24,14 @@ _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _UNBRACED = re.compile(r"\s*(-?\d+(?:\.\d+)?|\\[A-Za-z]+|[A-Za-z](?![A-Za-z]))")
 _PLACEHOLDER = re.compile(
-    r"(?:\s|\.\.\.|…|\\[lc]?dots|\\q?quad|\\[,;: ]|[?_]|(?:\\text\{)?(?:your |the |final )*(?:answer|result|solution)(?: here)?\}?)*",
+    r"(?:\s|\.\.\.|…|\\[lc]?dots|\\q?quad|\\[,;: ]|[?_]|(?:\\text\{)?(?:your |the |final )*(?:answer|result"
+    r"|solution)(?: here)?\}?)*",
     re.IGNORECASE,
 )
 # What may stand between two boxes of one list.
 _GLUE = re.compile(
-    r"(?:[\s$,;&]|\\[\[\]();,! ]|\\q?quad|\\text\{ ?,? ?(?:and|or)? ?\}|\b(?:and|or)\b|(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)? ?=)*"
+    r"(?:[\s$,;&]|\\[\[\]();,! ]|\\q?quad|\\text\{ ?,? ?(?:and|or)? ?\}|\b(?:and|or)\b|(?:[A-Za-z]"
+    r"|\\[a-z]+)(?:_\{?\w+\}?)? ?=)*"
 )
 _AND = re.compile(
     r"(?:(?!\.\s|\n|\b(?:so|thus|hence|therefore|answer|then|which|wrong|not|rather|actually|instead|because|since)\b).)*",
@@ -45,12 +47,14 @@ _STATEMENT = re.compile(
 _LOOSE = re.compile(
     r"(?P<hash>^####[ \t]*)|<answer>\s*(?P<tag>.{0,2000}?)\s*</answer>"
     r"|\"(?:final_)?answer\"\s*:\s*(?P<json>\"(?:\\.|[^\"\\]){0,2000}\"|-?[\d.]+)"
-    r"|\banswer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+[\w ]{1,40}?)?[\s*_]{0,4}(?:[:=]|\n|\b(?:is|are|should\s+be|would\s+be|must\s+be)\b)[\s*_:]*",
+    r"|\banswer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+[\w ]{1,40}?)?[\s*_]{0,4}(?:[:=]|\n|\b(?:is|are"
+    r"|should\s+be|would\s+be|must\s+be)\b)[\s*_:]*",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 # A base model that goes on with a problem of its own.
 _NEXT_PROBLEM = re.compile(
-    r"\n[\s#*]*(?:(?:Problem|Question|Exercise|Example|Instruction|Input|Q|User|Human)\b[ \d.]{0,6}[*]{0,2}:|<\|im_start\|>|<\|user\|>)",
+    r"\n[\s#*]*(?:(?:Problem|Question|Exercise|Example|Instruction|Input|Q|User|Human)\b[ \d.]{0,6}[*]{0,2}:"
+    r"|<\|im_start\|>|<\|user\|>)",
     re.IGNORECASE,
 )
 _STATED_BEFORE = re.compile(
@@ -62,7 +66,7 @@ _MARKS = 100
 
 
 class Found(NamedTuple):
-    """An answer as it stands in the reply, the name of the rule that found it, and whether it is stated as asked for."""
+    """An answer as it stands in the reply, the rule that found it, and whether it is stated as asked for."""
 
     answer: str
     rule: str

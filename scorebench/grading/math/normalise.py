@@ -15,11 +15,16 @@ from fractions import Fraction
 from scorebench.grading.math.brackets import closing, replaced
 
 _SYMBOLS = {
-    "−–—": "-", "×": r"\times ", "·⋅∙": r"\cdot ", "÷": r"\div ", "π": r"\pi ", "∞": r"\infty ", "°": r"\degree ", "≤⩽": r"\le ",
-    "≥⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ",
-    "∅": r"\emptyset ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "φ": r"\phi ",
-    "ω": r"\omega ", "⟨〈": "(", "⟩〉": ")", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∠": r"\angle ",
-    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "∎■□": "", "“”„": '"', "’‘": "'", "\u2044\u2215": "/", "\u200b\u200c\u200d\ufeff": "", "…": r"\ldots ",
+    "−–—": "-", "×": r"\times ", "·⋅∙": r"\cdot ", "÷": r"\div ", "π": r"\pi ", "∞": r"\infty ", "°": r"\degree ",
+    "≤⩽": r"\le ",
+    "≥⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓":
+    r"\mp ",
+    "∅": r"\emptyset ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "φ":
+    r"\phi ",
+    "ω": r"\omega ", "⟨〈": "(", "⟩〉": ")", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+    "∠": r"\angle ",
+    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "∎■□": "", "“”„": '"', "’‘": "'", "\u2044\u2215": "/",
+    "\u200b\u200c\u200d\ufeff": "", "…": r"\ldots ",
     "∖": r"\setminus ",
 }  # fmt: skip
 _UNICODE = str.maketrans({character: text for characters, text in _SYMBOLS.items() for character in characters})
@@ -161,11 +166,12 @@ def _unwrap(text: str) -> str:
     return text
 
 
+_CURRENCIES = {"£": "pounds sterling", "¥": "yen", "₹": "rupees"}
 _currency = _rewriter(
     (r"\\\$|\\(?:text|mathrm) ?\{ ?\\?\$ ?\}|(?<![\d)}] )(?<![\d)}])\$(?= ?\d)", r" \\text{dollars} "),
-    (r"[€£¥₹]|\\(?:euro|pounds)(?![A-Za-z])", lambda m: rf" \text{{{ {'€': 'euros', '£': 'pounds sterling', '¥': 'yen', '₹': 'rupees'}.get(m.group(), 'currency') }}} "),
+    (r"[€£¥₹]|\\euro(?![A-Za-z])", lambda m: rf" \text{{{_CURRENCIES.get(m.group(), 'euros')}}} "),
     (r"\\text\{dollars\} *(-? *[\d.,]*\d)", r"\1 \\text{dollars} "),
-    (r"\\text\{(euros|pounds sterling|yen|rupees|currency)\} *(-? *[\d.,]*\d)", r"\2 \\text{\1} "),
+    (r"\\text\{(euros|pounds sterling|yen|rupees)\} *(-? *[\d.,]*\d)", r"\2 \\text{\1} "),
 )  # fmt: skip
 
 _thousands = _rewriter(
@@ -212,10 +218,12 @@ _names_of_commands = _rewriter(
     (r"(?<=[)\]]) ?U ?(?=[(\[])", r"\\cup "),
     (r"\*\*", "^"),
     (r"(?<=[\d)}a-z]) ?\* ?(?=[\d({a-z\\])", r" \\cdot "),
-    (r"(?<![\\A-Za-z])(?:pi|infinity|infty|inf|oo)(?![A-Za-z])", lambda m: r"\pi " if m.group() == "pi" else r"\infty "),
+    (r"(?<![\\A-Za-z])(?:pi|infinity|infty|inf|oo)(?![A-Za-z])",
+     lambda m: r"\pi " if m.group() == "pi" else r"\infty "),
     (r"(?<![\\A-Za-z])(sin|cos|tan|log|ln)(?![A-Za-z])", r"\\\1 "),
     (r"\{\} ?(?=[_^])|^ ?\{\}", ""),
-    (r"[_^] ?\{? ?(\d+|[a-z]) ?\}? ?(?:C|\\text\{C\}) ?_ ?\{? ?(\d+|[a-z]) ?\}?|(?<![A-Za-z\\])C ?\( ?(\d+) ?, ?(\d+) ?\)",
+    (r"[_^] ?\{? ?(\d+|[a-z]) ?\}? ?(?:C|\\text\{C\}) ?_ ?\{? ?(\d+|[a-z]) ?\}?"
+    r"|(?<![A-Za-z\\])C ?\( ?(\d+) ?, ?(\d+) ?\)",
      lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}"),
 )  # fmt: skip
 
@@ -256,7 +264,7 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 def _repeating(match: re.Match[str]) -> str:
-    r"""Turns 0.1\overline{6} into a fraction: the digits up to the end of the first period less those before it, over 9...90...0."""
+    r"""Turns 0.1\overline{6} into a fraction, 16 - 1 over 90."""
     whole, start, period = match[1] or "0", match[2] or "", match[3]
     top = int(whole + start + period) - int(whole + start)
     value = Fraction(top, (10 ** len(period) - 1) * 10 ** len(start))
@@ -266,7 +274,8 @@ def _repeating(match: re.Match[str]) -> str:
 _numbers = _rewriter(
     (r"(?<![\d.])(\d{0,30})\. ?(\d{0,30}) ?\\(?:overline|bar|dot) ?\{ ?(\d{1,30}) ?\}", _repeating),
     (r"(?<![\d.A-Za-z])(\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})(?![\d.A-Za-z])", r"\1 \\cdot 10^{\2}"),
-    (r"(?<![\w.\\}^)])(-)? ?(?<![\d.])(\d{1,15}) ?(?:\\frac\{ ?(\d{1,15}) ?\}\{ ?(\d{1,15}) ?\}|(?<= )(\d{1,15}) ?/ ?(\d{1,15})(?![\d.]))", _mixed),
+    (r"(?<![\w.\\}^)])(-)? ?(?<![\d.])(\d{1,15}) ?(?:\\frac\{ ?(\d{1,15}) ?\}\{ ?(\d{1,15}) ?\}"
+    r"|(?<= )(\d{1,15}) ?/ ?(\d{1,15})(?![\d.]))", _mixed),
     (r"(?<![\d.])\.(?=\d)", "0."),
     (r"(?<=\d)\.(?=[^\d.]|$)(?! ?\\(?:overline|ldots))", ""),
     (r"(?<![\d.])(?<!\d,)0+(?=\d)", ""),
@@ -274,7 +283,8 @@ _numbers = _rewriter(
 
 _words = _rewriter(
     # The same word as a list's comma, also in \text.
-    (r",? ?(?:\\text\{ ?,? ?(and|or|as well as) ?\}|(?<![A-Za-z])(and|or)(?![A-Za-z])),?", lambda m: f" {m[1] or m[2]} "),
+    (r",? ?(?:\\text\{ ?,? ?(and|or|as well as) ?\}|(?<![A-Za-z])(and|or)(?![A-Za-z])),?",
+     lambda m: f" {m[1] or m[2]} "),
     (r"\\text\{ ?,([^{}]*)\}", r", \\text{\1}"),
     (r"\\text\{([^{}A-Za-z]*)\}", r"\1"),
     (r"\\text\{ ?(-?[\d.,/]+(?: ?\\%)?) ?([A-Za-z][^{}]*)\}(?!_)", r"\1 \\text{\2}"),

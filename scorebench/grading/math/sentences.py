@@ -17,12 +17,15 @@ _GLUE = re.compile(r"[\s*]{0,9}(?:[,;]|\()?\s{0,9}(?:and|or|or equivalently)?[,:
 _END = re.compile(r"[.!?](?=[\s*\"')]|$)|\n")
 # Words between "is" and the value that change nothing.
 _ADVERBS = re.compile(
-    r"(?:(?:[\s*_:,\"]|\b(?:therefore|thus|hence|then|still|indeed|also|simply|just|exactly|again|now|in fact|equal to|given by"
-    r"|approximately|about|roughly|as follows|clearly|the (?:number|value|integer|expression|fraction|set|interval|point|ordered pair))\b)+)?",
+    r"(?:(?:[\s*_:,\"]|\b(?:therefore|thus|hence|then|still|indeed|also|simply|just|exactly|again|now|in fact"
+    r"|equal to|given by"
+    r"|approximately|about|roughly|as follows|clearly|the (?:number|value|integer|expression|fraction|set"
+    r"|interval|point|ordered pair))\b)+)?",
     re.IGNORECASE,
 )
 _HEDGE_BEFORE = re.compile(
-    r"\b(?:not|n't|never|maybe|perhaps|possibly|either|neither|(?:less|more|greater|fewer|smaller|larger|other) than|at least|at most|between)\b",
+    r"\b(?:not|n't|never|maybe|perhaps|possibly|either|neither|(?:less|more|greater|fewer|smaller|larger"
+    r"|other) than|at least|at most|between)\b",
     re.IGNORECASE,
 )
 _AFTER = re.compile(r"\s*(?:\\?%|percent\b|(?:or (?:more|less|fewer))\b|(?:is|was) (?:not|wrong|incorrect)\b)")

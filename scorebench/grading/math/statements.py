@@ -12,14 +12,19 @@ from scorebench.grading.math.brackets import closing, split
 
 _EQUALS = re.compile(r"(?<![<>!:])=")
 _APPROXIMATELY = re.compile(r"\\approx(?![A-Za-z])|\\simeq|\\equiv|~=")
-_GREEK = r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|theta|phi|varphi|psi|lambda|mu|nu|rho|sigma|tau|omega|Delta|Omega|ell|kappa|eta)(?![A-Za-z])"
+_GREEK = (
+    r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|theta|phi|varphi|psi|lambda|mu|nu|rho|sigma|tau|omega"
+    r"|Delta|Omega|ell|kappa|eta)(?![A-Za-z])"
+)
 _INDEX = r"(?: ?_ ?\{[^{}]*\})?(?: ?'+| ?\^ ?\{ ?\\prime ?\})*"
 _SYMBOL = rf"(?:[A-Za-z]|{_GREEK}|\\text\{{[^{{}}]*\}}){_INDEX}"
 _POINTS = rf"(?:m ?)?(?:\\(?:measured)?angle ?|\\overline ?)?\{{?(?:[A-Z]{_INDEX} ?){{1,6}}\}}?"
 _NAMED = rf"(?:{_POINTS}|{_SYMBOL})"
 _NAME = re.compile(
-    rf"{_NAMED}|\\text\{{[^{{}}]*\}} ?(?:{_POINTS})|m ?\\angle ?[A-Z\d]+|(?:[A-Za-z]{{4,}}+ ?)++|\|+ ?(?:{_NAMED}|\\overline\{{[^{{}}]*\}}) ?\|+|\[ ?[A-Z]{{3,6}} ?\]|\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)"
-    rf"|\\frac\{{ ?{_NAMED} ?\}}\{{ ?{_NAMED} ?\}}|{_NAMED} ?[/:] ?{_NAMED}|\\(?:sin|cos|tan|cot|sec|csc|det|arg|dim|gcd|max|min)(?: ?\^ ?\{{\d\}})? ?.+"
+    rf"{_NAMED}|\\text\{{[^{{}}]*\}} ?(?:{_POINTS})|m ?\\angle ?[A-Z\d]+|(?:[A-Za-z]{{4,}}+ ?)++"
+    rf"|\|+ ?(?:{_NAMED}|\\overline\{{[^{{}}]*\}}) ?\|+|\[ ?[A-Z]{{3,6}} ?\]|\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)"
+    rf"|\\frac\{{ ?{_NAMED} ?\}}\{{ ?{_NAMED} ?\}}|{_NAMED} ?[/:] ?{_NAMED}|\\(?:sin|cos|tan|cot|sec|csc|det"
+    rf"|arg|dim|gcd|max|min)(?: ?\^ ?\{{\d\}})? ?.+"
 )
 _APPLIED = re.compile(
     rf"(?:{_SYMBOL}|{_GREEK}|\\mathbb\{{[A-Z]\}})(?: ?\^ ?\{{[^{{}}]*\}})? ?(?=[(\[])|[A-Z]{_INDEX} ?(?=\()"
@@ -29,8 +34,10 @@ _EQUATION_VARIABLES = frozenset("xyzrt")
 _MEMBER = re.compile(rf"^({_SYMBOL}(?: ?\([^()]*\))?|\([^()]*\)) ?\\in(?![A-Za-z]) ?")
 
 _HEDGE = re.compile(
-    r"\b(?:not|never|maybe|perhaps|possibly|either|neither|(?:less|more|greater|fewer|larger|smaller|bigger|other|rather) than"
-    r"|at (?:least|most)|between|or (?:so|more|less|fewer)|instead|unknown|unsure|cannot|up to|over|under|almost|nearly)\b|n't\b"
+    r"\b(?:not|never|maybe|perhaps|possibly|either|neither|(?:less|more|greater|fewer|larger|smaller|bigger"
+    r"|other|rather) than"
+    r"|at (?:least|most)|between|or (?:so|more|less|fewer)|instead|unknown|unsure|cannot|up to|over|under"
+    r"|almost|nearly)\b|n't\b"
 )
 
 
@@ -104,7 +111,8 @@ def interval(text: str) -> str | None:
     if len(sides) == 2 and _VARIABLE.fullmatch(sides[0]) and is_constant(sides[1]):
         bound = sides[1]
         return {
-            "<": rf"(-\infty,{bound})", ">": rf"({bound},\infty)", r"\le": rf"(-\infty,{bound}]", r"\ge": rf"[{bound},\infty)",
+            "<": rf"(-\infty,{bound})", ">": rf"({bound},\infty)", r"\le": rf"(-\infty,{bound}]", r"\ge":
+            rf"[{bound},\infty)",
         }.get(relations[0], rf"(-\infty,{bound})\cup({bound},\infty)")  # fmt: skip
     if len(sides) == 3 and _VARIABLE.fullmatch(sides[1]) and is_constant(sides[0]) and is_constant(sides[2]):
         if {relations[0], relations[1]} <= {">", r"\ge"}:

@@ -115,7 +115,7 @@ def _name(unit: str) -> str:
     names: list[str] = []
     for word in re.findall(r"[A-Za-z]+|\d", words):
         if word in _POWERS or word.isdigit():
-            power = _POWERS[word] if word in _POWERS else word
+            power = _POWERS.get(word) or word
         elif (name := _NAMES.get(word) or _NAMES.get(word.lower())) is not None:
             names.append(name)
     if names[:1] == ["mile"] and names[1:] == ["hour"]:

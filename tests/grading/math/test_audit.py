@@ -16,8 +16,10 @@ from .test_grader import PAIRS, REPORTED
 
 # Every rule that may decide otherwise than Math-Verify, beside the steps of normalise.py.
 RULES = {
-    "hedged", "choice", "clock", "words", "letters", "base", "percent", "unit", "name", "equation", "false-equation", "count",
-    "parts", "brackets", "said-twice", "interval", "exact", "real-values", "empty", "over-limit", "same-text", "number", "their-units",
+    "hedged", "choice", "clock", "words", "letters", "base", "percent", "unit", "name", "equation",
+    "false-equation", "count",
+    "parts", "brackets", "said-twice", "interval", "exact", "real-values", "empty", "over-limit", "same-text",
+    "number", "their-units",
 }  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def causes(reference: str, answer: str) -> list[str]:
 
 
 def _loses_a_letter(text: str) -> bool:
-    """Whether Math-Verify drops the end of a text as a unit, as it does the c of a + b + c; ours leaves its units off."""
+    """Whether Math-Verify drops the end of a text as a unit, as the c of a + b + c; we leave its units off."""
     from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
 
     with_units, without = (normalize_latex(text, NormalizationConfig(units=units)) for units in (True, False))

@@ -1,4 +1,4 @@
-"""The answer of a reply is found, whatever its form, and whatever else the reply holds; and how it was found is said."""
+"""The answer of a reply is found, whatever its form and whatever else the reply holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts on answers: MATH's conventions, reported cases, hostile answers, and what happens when a worker cannot decide."""
+"""Verdicts on answers: MATH's conventions, reported cases, hostile answers, and workers that cannot decide."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ def test_reported_cases(case: dict[str, str]):
 @pytest.mark.parametrize(
     ("reference", "answer"),
     [
-        ("0", "2^10"), ("2x", "x^12"), ("12", "3^14"), ("6", r"\sqrt16"), ("0", "not 0"), ("north", "thorn"), ("2x", "2x_1"),
-        ("AB=9, CD=4", "4, 9"), ("5", "not $5$"), ("5", "less than $5$"), ("5", "$5$ (or $6$)"), ("5", r"5 \text{ or maybe 6}"),
+        ("0", "2^10"), ("2x", "x^12"), ("12", "3^14"), ("6", r"\sqrt16"), ("0", "not 0"), ("north", "thorn"), ("2x",
+        "2x_1"),
+        ("AB=9, CD=4", "4, 9"), ("5", "not $5$"), ("5", "less than $5$"), ("5", "$5$ (or $6$)"), ("5",
+        r"5 \text{ or maybe 6}"),
         ("5", r"5 \text{, not 6}"), ("5", "6 = 5"), ("5", "x = 6 = 5"), ("AB", "A,B"), ("5", "="), ("5", r"\text{}"),
         ("5", "x^2 = 5"), ("5", "3x + 2y = 5"), ("5", "at least 5"), ("(2,1), (3,4)", "(5,4), (3,4)"),
         (r"\frac{1}{2004!}", r"\frac{1}{2006!}"), ("x", r"\sqrt{x^2}"), ("5", r"5\text{ or more}"),
@@ -58,13 +60,20 @@ def test_what_says_something_else_fails(reference: str, answer: str):
 @pytest.mark.parametrize(
     ("reference", "answer"),
     [
-        ("E_1", "E_{1}"), ("293", "m+n = 293"), ("5", "f(2) = 5"), ("5", "|AB| = 5"), ("60", r"\angle ABC = 60^\circ"), ("3", "= 3"),
-        ("11", r"x \approx 11"), ("1250", "$1,250"), ("12", "12 cups"), ("28800", "28800 ways"), ("35", "35 km/h"), ("5", r"\text{5 cm}"),
-        (r"\sqrt{2}", "√2"), ("x^4", "x⁴"), (r"\frac{1}{2}", "½"), ("10", r"\mathbf{10}\text{ cm}"), ("5", r"\underline{5}"),
-        ("5", r"\textcolor{blue}{5}"), ("5", r"\bm{5}"), ("5", r"{\Large 5}"), ("5", "**5**"), ("5", "`5`"), ("1024", "2^10"), ("4", r"\sqrt16"),
-        (r"(-\infty,1)\cup(3,\infty)", "x<1 or x>3"), ("[2,5)", r"\{x : 2 \le x < 5\}"), (r"\sqrt{1/n}", r"\frac{1}{\sqrt n}"),
-        (r"\frac{3}{4}", r"\frac34 or 0.75"), ("5", r"V = 5\text{ m}^3"), ("1,-2", "x_1=-2, x_2=1"), ("(2,3)", "x=2, y=3"),
-        ("5", r"5 \frac{\text{km}}{\text{h}}"), (r"\text{(C)}", r"\textbf{(C)}\ 5"), ("4", "four"), ("1011_2", r"1011_{\text{two}}"),
+        ("E_1", "E_{1}"), ("293", "m+n = 293"), ("5", "f(2) = 5"), ("5", "|AB| = 5"), ("60",
+        r"\angle ABC = 60^\circ"), ("3", "= 3"),
+        ("11", r"x \approx 11"), ("1250", "$1,250"), ("12", "12 cups"), ("28800", "28800 ways"), ("35", "35 km/h"),
+        ("5", r"\text{5 cm}"),
+        (r"\sqrt{2}", "√2"), ("x^4", "x⁴"), (r"\frac{1}{2}", "½"), ("10", r"\mathbf{10}\text{ cm}"), ("5",
+        r"\underline{5}"),
+        ("5", r"\textcolor{blue}{5}"), ("5", r"\bm{5}"), ("5", r"{\Large 5}"), ("5", "**5**"), ("5", "`5`"),
+        ("1024", "2^10"), ("4", r"\sqrt16"),
+        (r"(-\infty,1)\cup(3,\infty)", "x<1 or x>3"), ("[2,5)", r"\{x : 2 \le x < 5\}"), (r"\sqrt{1/n}",
+        r"\frac{1}{\sqrt n}"),
+        (r"\frac{3}{4}", r"\frac34 or 0.75"), ("5", r"V = 5\text{ m}^3"), ("1,-2", "x_1=-2, x_2=1"), ("(2,3)",
+        "x=2, y=3"),
+        ("5", r"5 \frac{\text{km}}{\text{h}}"), (r"\text{(C)}", r"\textbf{(C)}\ 5"), ("4", "four"), ("1011_2",
+        r"1011_{\text{two}}"),
     ],
 )  # fmt: skip
 def test_what_says_the_same_passes(reference: str, answer: str):
@@ -134,7 +143,10 @@ def short_limits(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(math_grading, "LONGER_SECONDS", 0.6)
 
 
-@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param(text, marks=[] if n % 8 == 0 else pytest.mark.slow, id=str(n)) for n, text in enumerate(HOSTILE)],
+)
 def test_hostile_answers_fail(answer: str, short_limits: None):
     assert same_answer("x^2+1", answer).outcome == "fail"
     assert grade(rf"\boxed{{{answer}}}", "7").outcome == "fail"

@@ -38,7 +38,7 @@ answers = values.flatmap(lambda value: st.tuples(st.just(value), st.sampled_from
 @settings(max_examples=150, deadline=None)
 @given(values, st.lists(answers, min_size=2, max_size=6))
 def test_votes_follow_verdicts(reference: Fraction, voters: list[tuple[Fraction, str]]):
-    """Equal values vote together, others apart; and all that passes votes for the reference, whatever else it equals."""
+    """Equal values vote together, others apart; and all that passes votes for the reference."""
     gold = rf"\frac{{{reference.numerator}}}{{{reference.denominator}}}"
     keys = [vote_key(gold, answer) for _, answer in voters]
     passed = [same_answer(gold, answer).passed for _, answer in voters]
