@@ -240,7 +240,9 @@ def _as_row(episode: Episode, pay_echoes: bool) -> dict[str, Any]:
 
 
 def _as_trajectory(row: Mapping[str, Any]) -> Trajectory:
-    return Trajectory(row["problem"], tuple(map(_as_sample, row["attempts"])), tuple(row.get("sampled", ())))
+    attempts = tuple(map(_as_sample, row["attempts"]))
+    sampled = row.get("sampled", [len(attempt.token_ids) for attempt in attempts])  # older files do not say it
+    return Trajectory(row["problem"], attempts, tuple(sampled))
 
 
 def _as_sample(values: Mapping[str, Any]) -> Sample:
