@@ -4,11 +4,12 @@
     python benchmarks/training_step.py [--problems 64] [--samples 8] [--steps 3]
 
 The embedded model and its problems, temperature 1, one thread. A step of ours is Stage II of SCoRe: problems x samples
-dialogues of two turns, graded, then one gradient step with the KL of both turns. TRL has no second turn: its trainers
-get as many completions of the same two kinds of prompt: half answer a question, half a request for another attempt that
-follows a first attempt of the model, which is written into the prompt beforehand and costs them nothing. Their KL is on
-too, their reward is our grader. Sampled tokens a second; the update holds everything but generation and grading (the
-reference's log-probabilities are in it for both). A first step of each is not counted; the others are taken in turns.
+dialogues of two turns, graded, then one gradient step with the KL of both turns. TRL has no second turn. Its trainers
+get as many completions of the same two kinds of prompt: half of them answer a question, and half answer a request for
+another attempt. There the model's first attempt is written into the prompt beforehand, which costs TRL nothing. TRL's
+KL is on too, and its reward is our grader. Printed are sampled tokens a second. The update is everything except
+generation and grading; for both it includes the reference's log-probabilities. The first step of each is not counted;
+the other steps are taken in turns.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ GRADERS = ThreadPoolExecutor(4)
 LONGEST = 96  # tokens of a reply
 RATE = 1e-6  # so small that every step is of the same policy, nearly
 KL = 0.01
+CLIP = 1.0  # the largest norm of a gradient, ours and TRL's
 BUDGET = 8192  # tokens in memory at a time in an update, ours by default
 TRL_ROWS = 128  # completions in memory at a time in an update; with 64 and 256 a step takes as long within 11 %
 
@@ -79,7 +81,7 @@ class Ours:
         played = asyncio.run(collect(player, self.problems, self.samples))
         self.engine.forget()
         middle = time.perf_counter()
-        update(self.policy, self.reference, self.optimizer, played, self.stage, [0.0, 0.0], 1.0, BUDGET)
+        update(self.policy, self.reference, self.optimizer, played, self.stage, [0.0, 0.0], 1.0, BUDGET, CLIP)
         tokens = sum(a.reply.tokens for e in played.episodes for a in e.attempts)
         return Step(time.perf_counter() - start, middle - start, tokens)
 
@@ -138,6 +140,7 @@ def trl_steps(kind: str, folder: Path, problems: list[Problem], samples: int, co
         top_k=0,
         beta=KL,
         learning_rate=RATE,
+        max_grad_norm=CLIP,
         max_steps=count + 1,
         use_cpu=True,
         bf16=False,

@@ -23,6 +23,7 @@ class Base:
     about: str = "The model as it is, asked to correct itself."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
+        """The paper's dialogue; see intrinsic."""
         return intrinsic(task, problem, turns)
 
 

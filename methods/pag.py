@@ -38,6 +38,7 @@ class VerifyThenRevise:
     about: str = "PAG's dialogue: another attempt only where the own verification finds a fault."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
+        """An attempt; then for each further turn a verification, and a new attempt or the last one again."""
         attempt = yield Ask(task.first_prompt(problem))
         for _ in range(turns - 1):
             verification = yield Ask(({"role": "user", "content": VERIFY},), attempt=False)

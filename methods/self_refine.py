@@ -23,6 +23,7 @@ class SelfRefine:
     about: str = "Self-Refine: feedback on the own answer, then a refined answer. Prompting only."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
+        """An attempt; then for each further turn a review of it, and an attempt that uses the review."""
         yield Ask(task.first_prompt(problem))
         for _ in range(turns - 1):
             yield Ask(({"role": "user", "content": FEEDBACK},), attempt=False)

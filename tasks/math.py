@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Loaded, Source, Split
@@ -61,18 +63,24 @@ SHARED_ID, TRAIN_COPY = "test/precalculus/24307.json", "train/geometry/6032.json
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Math:
-    """The task `math`. A reference is the answer as the data set has it, in LaTeX."""
+    """The task `math`. A reference is the answer as the data set has it, in LaTeX.
+
+    reading: how an answer is found in a reply: "strict" takes it only in the form that the prompt asks for.
+    """
+
+    reading: Literal["loose", "strict"] = "loose"
 
     name = "math"
-    version = "1"
+    version = "2"
     world = "math"
     trained_on = "math"
     correction = CORRECTION
     answer_form = ANSWER_FORM
 
     def load(self, split: Split, source: Source) -> Loaded:
-        """All problems of a split; train and validation are 11,998 together. See contracts.Task.load."""
+        """All problems of a split; train and validation are 11,998 together. See protocols.Task.load."""
         if source.kind == "embedded":
             return load_embedded(self.name, split)
         rows, label = load_table(MATH500 if split == "test" else TRAIN12K, source)
@@ -91,35 +99,53 @@ class Math:
         return ({"role": "user", "content": f"{PROMPT}\n\n{problem.text}"},)
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
-        """Whether the last stated answer of a reply equals the reference."""
+        """Whether the answer that a reply states equals the reference; flagged where it only repeats the problem."""
         from scorebench.grading.math.grader import grade
 
-        return grade(reply, problem.reference)
+        verdict = grade(reply, problem.reference, self.reading)
+        return replace(verdict, echo=_is_echo(problem, verdict.answer))
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
-        """The last stated answer, in a form that equal answers share."""
-        from scorebench.grading.math.extract import last_answer
-        from scorebench.grading.math.grader import vote_key
+        """The candidate that the reply's answer votes for; None without an answer."""
+        from scorebench.grading.math.extract import find_answer
+        from scorebench.grading.math.votes import vote_key
 
-        found = last_answer(reply)
-        return vote_key(found.answer) if found else None
+        found = find_answer(reply)
+        return vote_key(problem.reference, found.answer) if found else None
 
     def gold(self, problem: Problem) -> str:
         """A reply that must pass."""
-        return _stated(problem.reference)
+        return stated(problem.reference)
+
+    def solution(self, problem: Problem) -> str:
+        """The worked solution of the data set, with the answer stated in the form that the prompt asks for."""
+        return f"{problem.solution}\n{self.gold(problem)}" if problem.solution else self.gold(problem)
 
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name; no problem of MATH has this number for an answer."""
         return {
-            "another answer": _stated("-987654321"),
-            "an empty answer": _stated(""),
+            "another answer": stated("-987654321"),
+            "an empty answer": stated(""),
             "an empty box": r"The answer is \boxed{}.",
-            "the reference, not stated": problem.reference,
-            "the reference, taken back": _stated(problem.reference) + " No. " + _stated("-987654321"),
+            "the reference, only thought": f"<think>{stated(problem.reference)}</think> I do not know.",
+            "the reference, taken back": stated(problem.reference) + " No. " + stated("-987654321"),
         }
 
 
-def _stated(answer: str) -> str:
+def _is_echo(problem: Problem, answer: str | None) -> bool:
+    """Whether an answer stands word for word in the problem, and the reference does not; spaces do not count."""
+    text = "".join(problem.text.split())
+
+    def stands(part: str) -> bool:
+        squashed = "".join(part.split())
+        whole = rf"(?<![0-9A-Za-z.]){re.escape(squashed)}(?![0-9A-Za-z]|\.[0-9])"
+        return bool(squashed) and re.search(whole, text) is not None
+
+    return answer is not None and stands(answer) and not stands(problem.reference)
+
+
+def stated(answer: str) -> str:
+    """An answer in the form that the prompt asks for."""
     return f"Final Answer: The final answer is ${answer}$. I hope it is correct."
 
 
@@ -135,7 +161,7 @@ def _problem(row: Row) -> Problem:
     if level not in range(1, 6) and row["unique_id"] not in NO_LEVEL:
         raise UserError(f"{row.where} ({row['unique_id']}) has the level {level!r}, not 1 to 5: {MEND}")
     tags = {"subject": row["subject"], "level": level or "unknown"}
-    return Problem(id=row["unique_id"], text=row["problem"], reference=row["answer"], tags=tags)
+    return Problem(row["unique_id"], row["problem"], row["answer"], tags, solution=row["solution"].strip() or None)
 
 
 def _told_apart(rows: list[Row]) -> list[Row]:

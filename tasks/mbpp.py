@@ -6,8 +6,8 @@ The splits are the customary ones, by task_id. Ids are "MBPP/17".
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Loaded, Source, Split
@@ -45,6 +45,9 @@ MBPP = Table(
 # In characters. Parsing costs memory many times the program's size, and it happens in this process.
 LONGEST_VOTE = 50_000
 
+if TYPE_CHECKING:
+    from scorebench.grading.code.extract import Found
+
 
 class Mbpp:
     """The task `mbpp`.
@@ -61,7 +64,7 @@ class Mbpp:
     answer_form = ANSWER_FORM
 
     def load(self, split: Split, source: Source) -> Loaded:
-        """The 500 test, 90 validation or 374 train problems. See contracts.Task.load."""
+        """The 500 test, 90 validation or 374 train problems. See protocols.Task.load."""
         if source.kind == "embedded":
             return load_embedded(self.name, split)
         problems, label = load_mbpp(source)
@@ -76,17 +79,21 @@ class Mbpp:
 
     def grade(self, problem: Problem, reply: str) -> Verdict:
         """Whether the program of a reply passes all tests."""
-        from scorebench.grading.code.grader import grade
+        from scorebench.grading.code.grader import grade_found
 
-        return grade(program_of(reply), problem.reference["tests"], problem.reference["setup"])
+        return grade_found(_found(problem, reply), problem.reference["tests"], problem.reference["setup"])
 
     def vote_key(self, problem: Problem, reply: str) -> str | None:
         """What the program answers to the calls of the prompt's asserts."""
-        return vote_key(program_of(reply), problem.reference["tests"], problem.reference["setup"])
+        return vote_key(_found(problem, reply).program, problem.reference["tests"], problem.reference["setup"])
 
     def gold(self, problem: Problem) -> str:
         """A reply that must pass."""
         return problem.reference["gold"]
+
+    def solution(self, problem: Problem) -> str:
+        """The data set's own program, ended as the programs in the prompt are."""
+        return problem.reference["gold"].rstrip() + "\n[DONE]"
 
     def trivial(self, problem: Problem) -> dict[str, str]:
         """Replies that must fail, by name."""
@@ -112,18 +119,12 @@ def load_mbpp(source: Source) -> tuple[dict[int, Problem], str]:
     return {number: _problem(row, shots) for number, row in by_number.items()}, label
 
 
-def program_of(reply: str) -> str:
-    """The program of a reply, without the marks of the prompt and without prose around it."""
-    from scorebench.grading.code.grader import program_of
+def _found(problem: Problem, reply: str) -> Found:
+    """The program of a reply that defines what the problem's tests test."""
+    from scorebench.grading.code.extract import read_program
+    from scorebench.grading.code.test_parser import tested_names
 
-    return program_of(between_marks(reply))
-
-
-def between_marks(reply: str) -> str:
-    """What a reply says up to the first line that begins with [DONE], and after [BEGIN] if that is there."""
-    text = re.split(r"^[ \t]*\[DONE\]", reply, maxsplit=1, flags=re.MULTILINE)[0]
-    before, _, after = text.partition("[BEGIN]\n")
-    return after or before
+    return read_program(reply, tested_names(problem.reference["tests"], problem.reference["setup"]))
 
 
 def vote_key(program: str, shown: Sequence[str], setup: str, entry_point: str | None = None) -> str | None:

@@ -7,7 +7,6 @@ The authors' programs are not public. A repair set is any model's wrong programs
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -17,9 +16,11 @@ from pathlib import Path
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Loaded, Source, Split
+from scorebench.api.text import is_text
 from scorebench.api.types import Problem, Verdict
 from scorebench.embedded import load_embedded
-from scorebench.storage.datasets import MEND, Row, find_file, folder_label, is_text, read_bytes, rows_of
+from scorebench.storage.datasets import MEND, Row, find_file, folder_label, read_bytes, rows_of
+from scorebench.storage.files import replacing
 from scorebench.tasks import mbpp
 
 FROZEN = "mbpp_r.jsonl"
@@ -98,19 +99,9 @@ def freeze(rows: Iterable[Row], origin: str, out: Path, source: Source) -> Froze
         for (problem, program), verdict in zip(given, verdicts, strict=True)
         if verdict.outcome == "fail"
     ]
-    _write_whole(out, "".join(line + "\n" for line in lines))
+    with replacing(out) as part:
+        part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return _counted(verdicts)
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Writes a file that is there whole or not at all."""
-    unfinished = file.with_name(file.name + ".unfinished")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, file)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise UserError(f"{file} cannot be written: {error.strerror or error}.") from error
 
 
 def _counted(verdicts: Iterable[Verdict]) -> Frozen:

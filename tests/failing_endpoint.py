@@ -119,9 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def completion(
-    text: str | None = RIGHT, finish: str | None = "stop", prompt: int = 10, **message: Any
+    text: Any = RIGHT, finish: str | None = "stop", prompt: int = 10, sampled: int = 7, **message: Any
 ) -> dict[str, Any]:
-    """An answer as OpenAI's documentation has it: 7 tokens sampled, 4 of the prompt's cached."""
+    """An answer as OpenAI's documentation has it; 4 tokens of the prompt were cached."""
     return {
         "id": "x",
         "object": "chat.completion",
@@ -132,8 +132,8 @@ def completion(
         ],
         "usage": {
             "prompt_tokens": prompt,
-            "completion_tokens": 7,
-            "total_tokens": prompt + 7,
+            "completion_tokens": sampled,
+            "total_tokens": prompt + sampled,
             "prompt_tokens_details": {"cached_tokens": 4},
         },
     }

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from scorebench.storage.datasets import Row, Table, read_rows
-from scorebench.tasks import humaneval, math, mbpp
+from scorebench.tasks import gsm8k, math, mbpp
 
 
 def real_data() -> Path:
@@ -134,7 +134,8 @@ def published(folder: Path) -> Hub:
     hub = Hub()
     hub.publish(math.MATH500, [_jsonl(folder / "math500.jsonl.gz")])
     hub.publish(math.TRAIN12K, [parquet(_as_prm800k(read_rows(folder / "math_train12k.jsonl.gz", {})))])
-    hub.publish(humaneval.HUMAN_EVAL, [parquet(read_rows(folder / "HumanEval.jsonl.gz", {}))])
+    hub.publish(gsm8k.TEST, [parquet(read_rows(folder / "gsm8k_test.jsonl.gz", {}))])
+    hub.publish(gsm8k.TRAIN, [parquet(read_rows(folder / "gsm8k_train.jsonl.gz", {}))])
     tasks = read_rows(folder / "mbpp.jsonl.gz", {})
     parts = [range(1, 11), *mbpp.SPLITS.values()]
     hub.publish(mbpp.MBPP, [parquet([row for row in tasks if row["task_id"] in part]) for part in parts])

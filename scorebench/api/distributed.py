@@ -1,7 +1,7 @@
-"""The processes of one training: one where there is no launcher, several under torchrun.
+"""The processes of one training: a single one, or several that torchrun has started.
 
-Where there is one, every function does nothing or gives back what it is given. Where there are several, all of them
-call it: what one process has for the others comes when all have asked.
+With a single process, each function does nothing, or returns what it is given. With several, every process has to call
+the function, because each waits until all the others have called it too.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _PATIENCE = timedelta(hours=6)  # dialogues of one process may take much longer 
 
 
 def count() -> int:
-    """How many there are. torchrun says so to each of them."""
+    """How many processes there are; torchrun sets it in the environment of each."""
     return int(os.environ["WORLD_SIZE"]) if "RANK" in os.environ else 1
 
 
 def own() -> int:
-    """The number of this one, from 0."""
+    """The number of this process, from 0."""
     return int(os.environ.get("RANK", 0))
 
 
 def is_first() -> bool:
-    """Whether this is the one that writes files and prints."""
+    """Whether this is the first process, which writes files and prints."""
     return own() == 0
 
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
-    """Inside, the processes can talk; each has a GPU of its own where they are on GPUs."""
+    """Connects the processes while the block runs. On GPUs, each process has a GPU of its own."""
     if count() == 1:
         yield
         return
@@ -54,12 +54,12 @@ def joined(device: str) -> Iterator[None]:
 
 
 def together() -> None:
-    """Waits for the others."""
+    """Waits until every process has come here."""
     everyones(None)
 
 
 def everyones(item: T) -> list[T]:
-    """What each process has here, by its number."""
+    """The items that all processes passed, in the order of their numbers."""
     if count() == 1:
         return [item]
     import torch.distributed as dist
@@ -70,12 +70,12 @@ def everyones(item: T) -> list[T]:
 
 
 def agreed(value: T) -> T:
-    """What the first process says, for whatever each might see another way, such as a clock."""
+    """The value of the first process. For values that can differ between processes, such as the time."""
     return everyones(value)[0]
 
 
 def total(tensor: torch.Tensor) -> torch.Tensor:
-    """The sum over the processes."""
+    """The tensor summed over all processes, in place."""
     if count() > 1:
         import torch.distributed as dist
 
@@ -84,7 +84,10 @@ def total(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def in_step(pieces: Sequence[T], filler: T) -> Iterator[tuple[T, int]]:
-    """The pieces of work of this process with weight 1, then fillers with weight 0 while others have more."""
+    """The pieces of work of this process, each with weight 1; then fillers with weight 0, as long as others have more.
+
+    So every process does the same number of steps.
+    """
     longest = max(everyones(len(pieces)))
     yield from [(piece, 1) for piece in pieces]
     yield from [(filler, 0)] * (longest - len(pieces))

@@ -1,20 +1,21 @@
-"""What a task, a method and an engine are: the three things that other packages can add.
+"""What a task, a method and an engine must have. Other packages can add all three.
 
-The engine room knows them by these protocols alone, and finds them through entry points (registry.py).
+The rest of scorebench uses them through these protocols only, and finds them through entry points (registry.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from scorebench.api.chat import Chat
 from scorebench.api.types import Message, Problem, Reply, Sampling, Verdict
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel  # imported late: it takes a tenth of a second
 
 Split = Literal["train", "validation", "test"]
 
@@ -31,8 +32,8 @@ class Source:
 class Loaded:
     """The problems of one split, and the label of their source.
 
-    data: "embedded", "hub", or "folder:" and eight digits of the files' digest. It stands in every row of every
-        table, so that embedded problems are never taken for the benchmark.
+    data: "embedded", "hub", "generated" by the task itself, or "folder:" and eight digits of the files' digest. Every
+        row of every table shows it, so that nobody takes embedded problems for the benchmark.
     """
 
     problems: tuple[Problem, ...]
@@ -42,25 +43,45 @@ class Loaded:
 class Task(Protocol):
     """A benchmark: problems, prompts, verdicts.
 
-    name, version: anything that can change a number changes the version.
-    world: the embedded model that this task is played with when no model is named ("math" or "code").
-    trained_on: the task whose train split methods are trained on; its own name, but "mbpp" for humaneval.
-    correction: the fixed instruction that asks for another attempt; it reveals nothing about the last one.
-    answer_form: the sentence that asks for the final answer in a form that grade() reads.
+    A task may be a frozen dataclass. Its field `reading` ("loose" or "strict") is then set by `--reading`, and its
+    other fields by `--task-args name=value`; all of them are part of what a run is. It may also have these members:
+
+    about: one line for `scorebench tasks`.
+    solution(problem): a worked solution in the form that the first prompt asks for. Methods may fine-tune on it; the
+        method sft takes gold(problem) where there is none.
+    gold(problem): a reply that must pass. trivial(problem), tricks(problem): replies that must fail, by name.
+    splits: the splits that it has, where these are not all three.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that the task is registered under."""
+        ...
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """It changes with whatever can change a figure: problems, prompts, verdicts."""
+        ...
+
     @property
-    def world(self) -> str: ...
+    def world(self) -> str:
+        """The embedded model that plays this task when no model is named: "math", "code", or "" where none does."""
+        ...
+
     @property
-    def trained_on(self) -> str: ...
+    def trained_on(self) -> str:
+        """The task whose train split methods are trained on: mostly this one; for humaneval it is mbpp."""
+        ...
+
     @property
-    def correction(self) -> str: ...
+    def correction(self) -> str:
+        """The fixed instruction that asks for another attempt. It says nothing about the last attempt."""
+        ...
+
     @property
-    def answer_form(self) -> str: ...
+    def answer_form(self) -> str:
+        """The sentence that asks for the answer in a form that grade() reads."""
+        ...
 
     def load(self, split: Split, source: Source) -> Loaded:
         """Problems of a split, all of them; UserError if any is missing, unreadable or cannot be graded."""
@@ -81,10 +102,10 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Ask:
-    """What a dialogue wants said next: messages to append, and whether the reply to them is an attempt.
+    """The next step of a dialogue: messages to add to it, and whether the reply to them is an attempt.
 
-    keep: an earlier reply of this dialogue that stands as this attempt; nothing is said or sampled. So a method that
-        finds its answer right need not have it written again.
+    keep: an earlier reply of this dialogue, which is used as this attempt. No message is added and nothing is sampled.
+        A method that finds its answer right uses this, so that the model does not write the answer again.
     given: a reply that stands as the model's answer to these messages; nothing is sampled.
     fresh: the conversation starts anew with these messages; the model sees nothing of what was said before.
     """
@@ -100,7 +121,7 @@ Dialogue = Generator[Ask, Reply, None]
 
 
 class Method(Protocol):
-    """A way of correcting oneself: a dialogue and, where it trains, a training.
+    """A way of self-correction: a dialogue, and a training where the method has one.
 
     The same dialogue serves evaluation, data collection and rollouts, so that their prompts cannot drift apart.
 
@@ -116,32 +137,41 @@ class Method(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that the method is registered under."""
+        ...
 
     def dialogue(self, task: Task, problem: Problem, turns: int) -> Dialogue:
-        """Yields Asks and receives Replies; exactly `turns` of the Asks are attempts."""
+        """A generator that yields Asks and receives Replies. Exactly `turns` of the Asks are attempts."""
         ...
 
 
 class Engine(Protocol):
     """Something that continues a conversation.
 
-    Local engines are token-exact: they are given ids and give ids, and `chat` is what makes the ids of a dialogue.
-    Remote ones work on messages; their `chat` is None and the ids that they are given are empty.
-    at_once: how many dialogues should be open for the engine to be busy.
+    A local engine takes token ids and gives token ids; its `chat` makes the ids of a dialogue. A remote engine takes
+    messages; its `chat` is None, and it is given no ids.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that the engine is registered under."""
+        ...
+
     @property
-    def chat(self) -> Chat | None: ...
+    def chat(self) -> Chat | None:
+        """What makes the token ids of a dialogue; None for an engine that takes messages."""
+        ...
+
     @property
-    def at_once(self) -> int: ...
+    def at_once(self) -> int:
+        """How many dialogues should be open at a time, so that the engine is busy."""
+        ...
 
     async def reply(
         self, prompt_ids: tuple[int, ...], messages: tuple[Message, ...], sampling: Sampling, seed: int
     ) -> Reply:
-        """One reply. The same arguments give the same reply, whatever else runs beside it."""
+        """One reply. The same arguments give the same reply, whatever else the engine does at the same time."""
         ...
 
 
@@ -149,44 +179,74 @@ class PolicyEngine(Engine, Protocol):
     """An engine that plays a policy while it is trained."""
 
     async def push(self, policy: Any) -> None:
-        """Plays with the policy's weights as they are now; between dialogues only."""
+        """Takes over the policy's present weights. Called only while no dialogue is open."""
         ...
 
     def forget(self) -> None:
-        """Lets go of what it keeps of dialogues in memory that the trainer could use."""
+        """Frees the memory in which it keeps dialogues, so that the trainer can use it."""
         ...
 
 
 class TrainingContext(Protocol):
-    """What a training method is given: the policy, which it changes in place, and all that it trains with.
-
-    policy, reference: the model to train, and the base model, frozen, which stands behind every KL.
-    problems: those of the train split. seed: of everything that is drawn.
-    folder: where the method keeps its state and its logs; whatever lies there, train() goes on from it.
-    graders: threads that wait for verdicts.
-    """
+    """What a training method is given: the policy, which it changes in place, and all that it trains with."""
 
     @property
-    def policy(self) -> Any: ...
+    def policy(self) -> Any:
+        """The model to train."""
+        ...
+
     @property
-    def reference(self) -> Any: ...
+    def reference(self) -> Any:
+        """The base model, frozen, which stands behind every KL."""
+        ...
+
     @property
-    def tokenizer(self) -> Any: ...
+    def tokenizer(self) -> Any:
+        """The tokenizer of both."""
+        ...
+
     @property
-    def task(self) -> Task: ...
+    def task(self) -> Task:
+        """The task that is trained on."""
+        ...
+
     @property
-    def problems(self) -> Sequence[Problem]: ...
+    def problems(self) -> Sequence[Problem]:
+        """The problems of its train split."""
+        ...
+
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """The seed of everything that is drawn."""
+        ...
+
     @property
-    def folder(self) -> Path: ...
+    def folder(self) -> Path:
+        """Where the method keeps its state and its logs; whatever lies there, train() goes on from it."""
+        ...
+
     @property
-    def graders(self) -> Executor: ...
+    def graders(self) -> Executor:
+        """Threads that wait for verdicts."""
+        ...
+
     @property
-    def system_prompt(self) -> str | None: ...
+    def system_prompt(self) -> str | None:
+        """The system prompt of every dialogue; None where there is none."""
+        ...
+
+    @property
+    def watch(self) -> Any:
+        """How the training is evaluated and reported while it runs (scorebench.training.monitor.Watch)."""
+        ...
+
+    @property
+    def template_args(self) -> Mapping[str, Any]:
+        """What the chat template is given beside the messages."""
+        ...
 
     def engine(self) -> PolicyEngine:
-        """The engine that plays the policy's dialogues. It has the policy's weights after push(), and not before."""
+        """The engine that plays the policy's dialogues. Call push() before: only then has it the policy's weights."""
         ...
 
     def hf_engine(self, model: Any) -> PolicyEngine:
@@ -194,37 +254,52 @@ class TrainingContext(Protocol):
         ...
 
     def batches(self, size: int, stage: str, start: int) -> Iterator[list[Problem]]:
-        """Batches of problems from step `start` on: every problem once in an epoch, in an order made of the seed."""
+        """Batches of exactly `size` problems from step `start` on, in an order made of the seed.
+
+        Every problem comes once before any comes again.
+        """
         ...
 
 
 class Trained(Method, Protocol):
-    """A method that changes the model before it is evaluated."""
+    """A method that changes the model before it is evaluated.
+
+    It may have an attribute `budget_note`, one sentence for tables: why its training has another number of sampled
+    replies or gradient steps than the others on the same task.
+    """
 
     def preset(self, task: Task, embedded: bool) -> BaseModel:
-        """The configuration to train with on this task: the paper's, or the embedded world's. All of it is identity."""
+        """The configuration to train with on this task: the paper's, or the embedded world's.
+
+        All of it is part of what defines a training: another value is another training.
+        """
         ...
 
     def train(self, context: TrainingContext, config: Any) -> None:
-        """Trains context.policy in place. Killed and called again in the same folder, it ends with the same weights."""
+        """Trains context.policy in place. When it is killed and called again, it ends with the same weights."""
         ...
 
 
 class Metered(Engine, Protocol):
-    """An engine whose tokens are paid for. account: what was spent since it was opened, by name (tokens, dollars)."""
+    """An engine whose tokens are paid for."""
 
     @property
-    def account(self) -> Mapping[str, float]: ...
+    def account(self) -> Mapping[str, float]:
+        """What was spent since the engine was opened, by name: tokens, dollars."""
+        ...
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model, and how to hold it.
+    """Which model to open, and how.
 
-    path: a folder or a name on the hub. label: what tables call it. dtype, device: "auto" takes bfloat16 on a GPU and
-    float32 elsewhere; the GPU where there is one. batch_size: dialogues decoded at once, 0 for automatic.
+    path: a folder, a GGUF file, or a name on the hub. label: what tables call it.
+    dtype, device: "auto" takes bfloat16 on a GPU and float32 elsewhere; the GPU where there is one.
+    batch_size: dialogues decoded at once, 0 for automatic.
     options: --model-args of one engine alone, as its opener's `options` describes them; None where it has none.
     engine: the name of what plays it, in evaluation and in a training's rollouts.
+    template_args: what the chat template is given beside the messages, such as enable_thinking.
+    context_length: the longest sequence in tokens, prompt and reply together; None for the model's own limit.
     """
 
     path: str
@@ -235,21 +310,25 @@ class ModelSpec:
     system_prompt: str | None = None
     options: Any = None
     engine: str = "hf"
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    context_length: int | None = None
 
 
 class Opener(Protocol):
-    """What is registered as an engine: from a model to the engine that plays it. A function is enough.
+    """What is registered as an engine: a function that takes a model and returns the engine that plays it.
 
-    An opener may have an attribute `options`, a pydantic model of the --model-args that it takes beside those that
-    every engine takes; ModelSpec.options is then one of these.
+    It may have an attribute `options`: a pydantic model of the --model-args that this engine takes, beside those that
+    all engines take. ModelSpec.options is then an instance of it.
     """
 
-    def __call__(self, spec: ModelSpec) -> Engine: ...
+    def __call__(self, spec: ModelSpec) -> Engine:
+        """Opens the model. Raises UserError where it cannot be opened."""
+        ...
 
 
 class RemoteOpener(Opener, Protocol):
-    """Opens a model that has no weights here, and can therefore not be trained."""
+    """Opens a model whose weights are elsewhere, behind an endpoint. Such a model cannot be trained."""
 
     def identify(self, spec: ModelSpec) -> Mapping[str, Any]:
-        """What tells this model from every other, in the place of its weights' digest; UserError if there is none."""
+        """What identifies this model, where there is no digest of its weights. Raises UserError if nothing does."""
         ...

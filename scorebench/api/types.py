@@ -1,6 +1,6 @@
-"""The words of everything else: problem, reply, verdict, attempt, episode.
+"""The data that all other modules exchange: problem, reply, verdict, attempt, episode.
 
-All of them are frozen, hold plain data and pickle, so they cross processes and are written to disk as they are.
+Each type is frozen and holds plain data. So it can be pickled, sent to another process and written to disk.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Problem:
         unless the task's prompt says so.
     tags: what results are broken down by (subject, level, ...).
     given: a fixed first attempt, for tasks of repair (MBPP-R); None where the model makes its own.
+    solution: the worked solution that the data set has for the problem; None where it has none. A model never sees it
+        in a prompt; a method may fine-tune on it.
     """
 
     id: str
@@ -34,24 +36,36 @@ class Problem:
     reference: Any
     tags: Mapping[str, str | int] = field(default_factory=dict)
     given: str | None = None
+    solution: str | None = None
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How replies are drawn. temperature 0 is greedy; max_tokens bounds one reply, in tokens."""
+    """How replies are drawn. All of it is part of what a run is.
+
+    temperature: 0 is greedy: always the most probable token.
+    top_p: only the most probable tokens that together have this probability; 1 for all.
+    top_k: only so many of the most probable tokens; 0 for all.
+    max_tokens: the longest reply, in tokens.
+    stop: strings that end a reply; the reply stops before the first of them.
+    repetition_penalty: divides the logits of tokens that occurred before, in the prompt or the reply (Keskar et al.,
+        2019); 1 for none.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True)
 class Reply:
     """What an engine gave back for one prompt.
 
-    token_ids: the sampled ids, an end-of-turn token included if it was sampled; empty for engines that show none.
+    token_ids: the sampled ids, an end-of-turn token included if it was sampled, a stop string not; empty for engines
+        that show none. Where a stop string begins inside a token, the rest of this token is encoded anew.
     logprobs: natural-log probability of each id of token_ids under the distribution it was drawn from (before
         top-p and top-k; at temperature 1 when greedy); empty where the engine has none.
     finish_reason: "stop", "length" (cut off at max_tokens: not a wrong answer, a missing one), or "given".
@@ -70,6 +84,10 @@ class Reply:
     computed_tokens: int = 0
 
 
+# How replies are read: "loose" also takes an answer that is not in the form that the prompt asks for.
+Reading = Literal["loose", "strict"]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether an attempt was right, and how that was found out.
@@ -79,9 +97,9 @@ class Verdict:
     answer: the answer as extracted from the reply (math), or the program (code); None if none was found.
     rule: a short stable name of what decided: the rule that found the answer or the check that settled it.
     detail: one line for a person, such as the failing assertion.
-    reading: how the answer was found: "stated" in the form that was asked for, read by a "loose" rule, or "none"
-        found; "" where it was not recorded.
-    echo: whether the answer stands word for word in the problem while the reference does not.
+    reading: how the answer was found: "stated" in the form that the prompt asks for, read by a "loose" rule, or "none";
+        "" where nothing was read, as in a verdict on a bare answer.
+    echo: the answer stands word for word in the problem, and the reference does not. The outcome is what it is without.
     """
 
     outcome: Literal["pass", "fail", "error"]
@@ -93,15 +111,16 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """Whether the outcome is "pass"; an error has not passed."""
         return self.outcome == "pass"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A reply that counts, and its verdict.
+    """A graded reply: one turn of a dialogue.
 
-    sampled: tokens that this turn took, replies before it that are no attempts (a review) included; 0 where an earlier
-        answer was kept. None: those of the reply.
+    sampled: how many tokens this turn sampled. Replies that are no attempts, such as a review before this attempt, are
+        included. It is 0 where an earlier answer was kept, and None where only the reply's own count is known.
     """
 
     reply: Reply
@@ -110,17 +129,17 @@ class Attempt:
 
     @property
     def tokens(self) -> int:
-        """What the turn cost, in sampled tokens."""
+        """How many tokens the turn sampled, reviews included where that is known."""
         return self.reply.tokens if self.sampled is None else self.sampled
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One dialogue on one problem, complete: what is stored as one line.
+    """One complete dialogue on one problem. It is stored as one line of episodes.jsonl.
 
     sample: which of the several dialogues on this problem, from 0.
     attempts: turn 1, turn 2, ... in order.
-    transcript: every message of the dialogue, those that are no attempts (feedback) included.
+    transcript: every message of the dialogue, in order, including replies that are no attempts, such as a review.
     """
 
     problem_id: str

@@ -11,7 +11,7 @@ import typer
 from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.api.registry import Kind
-from scorebench.cli.grade import source_of
+from scorebench.cli.grade import check_old_out, source_of
 
 
 def make_data(
@@ -19,19 +19,22 @@ def make_data(
     source: Annotated[Path, typer.Option("--from", help="JSON Lines of programs, right and wrong.")],
     origin: Annotated[str | None, typer.Option(help="The model that wrote them. Default: the file's name.")] = None,
     data: Annotated[str, typer.Option(help="Folder with MBPP's file, or hub.")] = "hub",
-    out: Annotated[Path, typer.Option(help="File to write; a folder that holds it serves as --data.")] = Path(
-        "mbpp_r.jsonl"
-    ),
+    to: Annotated[Path, typer.Option(help="File to write; its folder then serves as --data.")] = Path("mbpp_r.jsonl"),
+    out: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Freeze a model's wrong programs as a repair set."""
     from scorebench.storage.datasets import read_rows
+    from scorebench.storage.files import make_parent
+
+    check_old_out(out)
 
     found = registry.find("task", task)
     if not hasattr(found, "freeze"):
-        raise UserError(f"The task {task} has no data to be made; mbpp-r has.")
+        raise UserError(f"`scorebench data` makes no data for {task}; it makes repair sets for mbpp-r.")
+    make_parent(to)  # before a thousand programs are graded
     origin = origin or source.name.partition(".")[0]
-    counts = found.freeze(read_rows(source, {}), origin, out, source_of(data))
-    print(f"{counts.wrong} wrong programs of {origin} in {out}; {counts.right} were right.")
+    counts = found.freeze(read_rows(source, {}), origin, to, source_of(data))
+    print(f"{counts.wrong} wrong programs of {origin} in {to}; {counts.right} were right.")
     if counts.errors:
         raise UserError(f"{counts.errors} programs of {source} could not be graded and are left out: freeze again.")
 

@@ -1,4 +1,4 @@
-"""What this machine has, and what to do about what it lacks: `scorebench doctor`. One line a matter."""
+"""`scorebench doctor`: what this machine has, and what to do about what is missing. One line for each subject."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from typing import Annotated
 
 import typer
 
-from scorebench import embedded
 from scorebench.api import registry
 from scorebench.api.errors import UserError
-from scorebench.storage.runs import environment
 
 _HUB_SECONDS = 3.0
 _ROOM_GB = 2.0
@@ -31,7 +29,7 @@ def doctor(
 
 
 def examine(out: Path) -> Iterator[str]:
-    """The lines, each as soon as it is known. A fault of one matter is said in its line and hides no other."""
+    """The lines, each as soon as it is known. If one check breaks down, its line says so, and the others go on."""
     matters: dict[str, Callable[[], str]] = {
         "python": _python,
         "packages": _packages,
@@ -50,10 +48,14 @@ def examine(out: Path) -> Iterator[str]:
 
 
 def _python() -> str:
+    from scorebench.storage.runs import environment
+
     return f"{platform.python_version()} at {sys.executable}, {environment()['machine']}"
 
 
 def _packages() -> str:
+    from scorebench.storage.runs import environment
+
     return ", ".join(f"{name} {version}" for name, version in environment()["packages"].items())
 
 
@@ -113,6 +115,8 @@ def _unreachable(endpoint: str) -> str | None:
 
 
 def _embedded() -> str:
+    from scorebench import embedded
+
     found, lacking = [], []
     for world in sorted(embedded.WORLDS):
         try:

@@ -3,38 +3,75 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
+from scorebench import __version__
+from scorebench.api import registry, verbosity
 from scorebench.api.errors import UserError
 from scorebench.cli import data, doctor, grade, report, reproduce, run, train, view
-from scorebench.cli.flags import with_flags_of
+from scorebench.cli.flags import Command, with_flags_of, with_levels
+from scorebench.cli.preview import with_previews
+
+
+class StoppedGroup(typer.core.TyperGroup):
+    """Says how to go on after Ctrl-C, which typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("\nscorebench: stopped; the same command goes on from here.", file=sys.stderr)
+            sys.exit(130)
+
 
 app = typer.Typer(
-    add_completion=False,
+    cls=StoppedGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="What is it worth when a language model corrects itself?",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens")  # flags that train no model
+# Flags that change no training.
+EVALUATION = ("split", "limit", "turns", "samples", "temperature", "top_p", "max_tokens", "fresh")
 
-app.command()(run.run)
-app.command()(report.compare)
-app.command()(report.leaderboard)
-app.command()(report.power)
-app.command()(with_flags_of(run.run, without=["turns"])(report.scaling))
-app.command()(with_flags_of(run.run, without=EVALUATION)(train.train))
-app.command()(grade.grade)
-app.command()(grade.validate)
-app.command()(grade.regrade)
-app.command()(view.view)
-app.command("plots")(view.draw_plots)
-app.command("data")(data.make_data)
-app.command()(data.tasks)
-app.command()(data.methods)
-app.command()(doctor.doctor)
-app.command()(reproduce.reproduce)
+COMMANDS: dict[str, Command] = {
+    "run": with_previews(run.run),
+    "compare": report.compare,
+    "leaderboard": report.leaderboard,
+    "power": report.power,
+    "scaling": with_flags_of(run.run, without=["turns", "fresh"])(report.scaling),
+    "train": with_previews(with_flags_of(run.run, without=EVALUATION)(train.train)),
+    "grade": grade.grade,
+    "validate": grade.validate,
+    "regrade": grade.regrade,
+    "view": view.view,
+    "plots": view.draw_plots,
+    "data": data.make_data,
+    "tasks": data.tasks,
+    "methods": data.methods,
+    "doctor": doctor.doctor,
+    "reproduce": reproduce.reproduce,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(with_levels(command))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"scorebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What is it worth when a language model corrects itself?"""
 
 
 def main() -> None:
@@ -42,8 +79,20 @@ def main() -> None:
     try:
         app()
     except UserError as mistake:
-        print(f"scorebench: {mistake}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nscorebench: stopped; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
+        _end(str(mistake))
+    except Exception as fault:
+        package = registry.package_behind(fault)
+        if package is None:
+            raise
+        reason = f"{type(fault).__name__}: {fault!s:.200}"
+        _end(f"The package {package} broke down ({reason}); tell its author, or mend it. -v shows where.")
+
+
+def _end(sentence: str) -> None:
+    """Ends a command that cannot go on; with -v also shows where in the code."""
+    if verbosity.verbose:
+        import traceback
+
+        traceback.print_exc()
+    print(f"scorebench: {sentence}", file=sys.stderr)
+    sys.exit(2)

@@ -20,12 +20,15 @@ Names = Annotated[str | None, typer.Option(help="Only these, separated by commas
 
 def compare(
     baseline: Annotated[
-        str | None, typer.Option(help="Method, or run, that the others are compared with, on the same problems.")
+        str | None, typer.Option(help="Method or run that the others are compared with, on the same problems.")
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table, md, latex, csv or json.")] = "table",
     seeds: Annotated[bool, typer.Option("--seeds", help="A row for every seed, in place of their mean.")] = False,
     published: Annotated[
-        bool, typer.Option("--published", help="Figures of papers on the same benchmark beside, with their protocol.")
+        bool,
+        typer.Option(
+            "--published", help="Also show figures that papers published on the same benchmark, and how they measured."
+        ),
     ] = False,
     method: Names = None,
     task: Names = None,
@@ -91,14 +94,14 @@ def power(
 
 
 def scaling(
-    budgets: Annotated[str, typer.Option(help="Attempts a problem: even numbers.")] = "2,4,8,16,32",
+    budgets: Annotated[str, typer.Option(help="Numbers of attempts on each problem; even numbers.")] = "2,4,8,16,32",
     plot: Annotated[Path | None, typer.Option(help="File for the curves; written as PNG and as SVG.")] = None,
     csv: Annotated[Path | None, typer.Option(help="File for the figures, in fractions of 1.")] = None,
     run: Annotated[
         str | None, typer.Option("--run", help="Stored runs, by name or folder, in place of --method and --task.")
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Dialogues on each problem. Default: the largest budget.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the samples. Default 0.7.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Temperature of the samples. Default 0.7.")] = None,
     **flags: Any,
 ) -> None:
     """Is a correction worth more than another sample? Majority votes of 2K samples, and of K with a correction each.

@@ -30,10 +30,11 @@ def reproduce(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Seeds of every run. Default 5 for math, 3 for the code tasks.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at once, of one thread each.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="How many processes run at a time; each has one thread.")] = 2,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems, to try it out.")] = None,
     tune: Annotated[
-        bool, typer.Option("--tune", help="Only choose learning rates: as many trials for every method.")
+        bool,
+        typer.Option("--tune", help="Only choose learning rates, with the same number of trials for every method."),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of runs and checkpoints.")] = Path("results"),
     to: Annotated[Path | None, typer.Option(help="Folder for the page. Default OUT/embedded.")] = None,

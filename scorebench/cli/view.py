@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from scorebench.api.errors import UserError
+from scorebench.api.text import printable
 
 Out = Annotated[Path, typer.Option(help="Folder of runs, checkpoints and tables.")]
 
@@ -22,6 +23,9 @@ def view(
     ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Show the page at 127.0.0.1 while runs go on.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of --serve; 0 takes a free one.")] = 8000,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the benchmark's files, for references. Default: where runs found it.")
+    ] = None,
     out: Out = Path("results"),
 ) -> None:
     """All runs as one HTML page: figures, flips, and every episode to read. It opens from disk and loads nothing."""
@@ -31,11 +35,11 @@ def view(
     # References come from data sets that the runs have already loaded: nothing is downloaded for a page.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if serve:
-        server.serve(out, transcripts, port)
+        server.serve(server.LivePage(out, transcripts, data), port)
         return
     file = to or out / "view.html"
     make_folder_of(file)
-    made = page(out, transcripts)
+    made = page(out, transcripts, data)
     with replacing(file) as part:
         part.write_text(made.html, encoding="utf-8")
     _complain(made.complaints)
@@ -74,7 +78,7 @@ def draw_plots(
 def _complain(complaints: Sequence[str]) -> None:
     """What is left out is said, and is no failure: the rest is there."""
     for complaint in complaints:
-        print(f"scorebench: {complaint}", file=sys.stderr)
+        print(f"scorebench: {printable(complaint)}", file=sys.stderr)
 
 
 def make_folder_of(file: Path | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -83,7 +83,7 @@ class Player:
     graders: Executor
     formed: dict[int, Future[Verdict]] = field(default_factory=dict, repr=False, compare=False)
 
-    async def episodes(self, jobs: Iterable[EpisodeRequest], at_once: int) -> AsyncIterator[Episode]:
+    async def episodes(self, jobs: Iterable[EpisodeRequest], at_once: int) -> AsyncGenerator[Episode, None]:
         """Episodes as they complete, in no particular order; at most `at_once` dialogues are open at a time.
 
         When the caller stops, or a dialogue raises, the open dialogues are cancelled before this ends. So a caller that

@@ -1,7 +1,6 @@
-"""The small worlds: problems that are generated, and for each world a model of half a million parameters that half
-masters them.
+"""The small worlds: generated problems, and for each world a model of half a million parameters, half right on them.
 
-They let anybody see the whole of the paper happen on a laptop. They demonstrate the mechanism; they are no evidence
+With them anybody can run all experiments of the paper on a laptop. They show how the methods work; they are no evidence
 about language models. SMALL-WORLD.md beside this file says what was designed into them.
 """
 
@@ -22,7 +21,7 @@ TASKS = {"math": "math", "mbpp": "code", "humaneval": "code", "mbpp-r": "code"}
 
 @functools.cache
 def problems(task: str, split: Split) -> tuple[Problem, ...]:
-    """The problems of a task's split: distinct, always the same; no meaning is in two splits of a world.
+    """The problems of a task's split. They are distinct and always the same; no equation is in two splits of a world.
 
     Raises UserError for a task or a split that no world has problems for.
     """
@@ -47,6 +46,8 @@ def model_path(world: str) -> Path:
 
     Raises UserError for an unknown world, or where the package was installed without the checkpoint.
     """
+    if not world:
+        raise UserError("The embedded models do not play this task: name a model with --model.")
     if world not in WORLDS:
         raise UserError(
             f"There is no embedded model for {world!r}, only for {', '.join(sorted(WORLDS))}: name one with --model."

@@ -1,9 +1,9 @@
 """The problems of the small world for math: one hidden number modulo 17, told in four subjects and at five levels.
 
-Every problem is an equation a(x + b) + cx = n modulo 17 in a dress of its subject. Going forward from x to n takes
-small steps of two numbers each, which the network learns to the last one. Going back, the last hop takes three numbers
-at once, and the network knows it by heart for the slopes a + c that it has met often. So checking is easier than
-solving, which is what makes self-correction possible at all, and attempt 1 cannot be made perfect by wanting it.
+Every problem is an equation a(x + b) + cx = n modulo 17, told in the words of its subject. To compute n from x takes
+small steps of two numbers each, and the model learns all of them. To find x from n, the last step needs three numbers
+at once, and the model knows it only for slopes a + c that it has seen often. So checking is easier than solving. That
+makes self-correction possible, and it keeps training from making every first attempt right.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scorebench.api.protocols import Split
 from scorebench.api.types import Problem
 
 MODULUS = 17
-# level -> the slopes a + c that it has. A slope of a low level is met often, one of a high level seldom.
+# level -> its slopes a + c. Slopes of low levels are frequent, those of high levels are rare.
 _SLOPES = [*range(2, MODULUS), 1]
 LEVELS = {1: _SLOPES[:1], 2: _SLOPES[1:2], 3: _SLOPES[2:4], 4: _SLOPES[4:8], 5: _SLOPES[8:]}
 # No number of a problem or of a solution's steps is larger; the tokenizer has one token for each up to it.
@@ -71,12 +71,12 @@ class Equation:
 
     @property
     def level(self) -> int:
-        """The level that has its slope."""
+        """The level to which its slope belongs."""
         return next(level for level, slopes in LEVELS.items() if self.slope in slopes)
 
     @property
     def split(self) -> Split:
-        """The same in whatever words the equation is told."""
+        """It depends on the numbers only, not on the words in which the equation is told."""
         return split_of(self.a, self.b, self.c, self.n)
 
 
@@ -90,7 +90,7 @@ class Question:
 
 
 def split_of(*meaning: int) -> Split:
-    """Decided by a hash of a meaning, so that no meaning is in two splits in different words."""
+    """The split of an equation, from a hash of its numbers: the same equation in other words is in the same split."""
     percent = int.from_bytes(hashlib.sha256(",".join(map(str, meaning)).encode()).digest()[:4]) % 100
     if percent < HELD_OUT_PERCENT:
         return "test"
@@ -98,7 +98,7 @@ def split_of(*meaning: int) -> Split:
 
 
 def questions(split: Split, rng: random.Random) -> Iterator[Question]:
-    """Questions of a split without end, drawn evenly over subjects and levels; they come again after a while."""
+    """Endless questions of a split, drawn evenly over subjects and levels. After a while they repeat."""
     subjects = tuple(STATEMENTS)
     while True:
         level, subject = rng.choice(tuple(LEVELS)), rng.choice(subjects)
@@ -112,7 +112,7 @@ def equation_of(split: Split, level: int, rng: random.Random) -> Equation:
 
 
 def equations(level: int, rng: random.Random) -> Iterator[Equation]:
-    """Equations of a level without end, of any split."""
+    """Endless equations of a level, of all splits."""
     while True:
         a, slope = rng.randrange(2, MODULUS), rng.choice(LEVELS[level])
         c = (slope - a) % MODULUS

@@ -1,7 +1,7 @@
 """Learning rates for the embedded world, as `scorebench reproduce --tune` chose them.
 
-learning_rates.json, beside this file, holds a factor by task and method. A method's preset times its factor is what
-`scorebench run --method M` trains with; --set goes over both.
+learning_rates.json, beside this file, has a factor for each task and method. `scorebench run --method M` trains with
+the learning rates of the method's preset times that factor. A value that is given with --set replaces both.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ RATE = "learning_rate"
 
 
 def factors() -> dict[str, dict[str, float]]:
-    """By the task that is trained on, by method; empty before anything was chosen."""
+    """The factors, by the task that is trained on and by method; empty before any was chosen."""
     return json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
 
 
 def at_chosen_rates(config: C, task: str, method: str) -> C:
-    """The configuration with each of its learning rates times the method's factor; as it is where none was chosen."""
+    """The configuration with each learning rate times the method's factor; unchanged where no factor was chosen."""
     factor = factors().get(task, {}).get(method, 1.0)
     return type(config).model_validate(_scaled(config.model_dump(), factor))
 
@@ -38,7 +38,7 @@ def _scaled(values: Mapping[str, Any], factor: float) -> dict[str, Any]:
 
 
 def rates(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
-    """Every learning rate of a configuration's values, with its path as --set takes it."""
+    """Every learning rate in a configuration's values, with the name that --set uses for it."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from rates(value, f"{before}{name}.")

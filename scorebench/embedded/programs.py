@@ -1,9 +1,9 @@
-"""The problems of the small world for code: a function whose formula is told, less one constant.
+"""The problems of the small world for code: write a function whose formula is given, except for one constant.
 
-Every function is (a(x + b) + cx) % 17 of its argument b, in the idiom of a subject; a and c are told, and one value n
-that it has. To find its constant x is to solve an equation of the small world for math, and to run a program on the
-argument that is told is to put a guess back into that equation. So checking is easier than programming, for the
-reasons given in equations.py.
+Every function is (a(x + b) + cx) % 17 of its argument b, written in the style of a subject. The problem gives a, c and
+one value n of the function. To find the constant x, the model has to solve an equation of the small world for math. To
+run a program on the given argument is to check a guess in that equation. So checking is easier than programming, for
+the reason given in equations.py.
 
 The same functions come in the shapes of three benchmarks: `mbpp` (a sentence and three asserts), `humaneval` (a
 docstring with examples; the tests are hidden and use other arguments), `mbpp-r` (a wrong program to repair).
@@ -33,7 +33,7 @@ ORIGIN = "embedded-code"
 
 @dataclass(frozen=True)
 class Idiom:
-    """How a subject puts its functions: their name, what they find, the body of the program after the constant."""
+    """How a subject writes its functions: the name, the description, and the body of the program after the constant."""
 
     name: str
     finds: str
@@ -63,7 +63,7 @@ SUBJECTS = {
         '    return len("<" * (x + b) * {a} + ">" * x * {c}) % 17\n',
     ),
 }
-# The example in the sentence determines x, and no other example is told in these words.
+# The example in the sentence determines x. No other example has these words.
 SENTENCE = "{finds}, where x is the number from 0 to 16 with which {name}({b}) is {n}."
 MBPP_TEXT = "Write a function {name}(b) to find " + SENTENCE
 DOCSTRING = 'def {name}(b):\n    """Find ' + SENTENCE + '\n{examples}    """\n'
@@ -75,7 +75,7 @@ CONSTANT = "    x = {x}\n"  # before the body
 
 @dataclass(frozen=True)
 class Question:
-    """An equation told as a function, in the shape of a task. arguments: what it is called with beside b."""
+    """An equation told as a function, for one task (shape). arguments: further arguments that it is called with."""
 
     equation: Equation
     subject: str
@@ -91,7 +91,7 @@ class Question:
         return {"subject": self.subject, "level": self.equation.level}
 
     def told(self, template: str) -> str:
-        """A template with the formula, the name and the example of this function."""
+        """A template, filled with the formula, the name and the example of this function."""
         e = self.equation
         return template.replace("{finds}", self.idiom.finds).format(name=self.idiom.name, a=e.a, b=e.b, c=e.c, n=e.n)
 
@@ -103,12 +103,12 @@ class Question:
         return self.told(HEAD) + self.body(x)
 
     def values(self, form: str, name: str, arguments: Sequence[int]) -> list[str]:
-        """The right values at some arguments, in a form such as ASSERT."""
+        """The right values at some arguments, each written in a form such as ASSERT."""
         others = [replace(self.equation, b=b) for b in arguments]
         return [form.format(name=name, b=e.b, n=e.n) for e in others]
 
     def problem(self, name: str) -> Problem:
-        """As its task has it."""
+        """The question as a problem of its task."""
         return (self._mbpp if self.shape == "mbpp" else self._humaneval)(name)
 
     def _mbpp(self, name: str) -> Problem:
@@ -131,7 +131,7 @@ class Question:
 
 
 def questions(split: Split, rng: random.Random, shapes: Sequence[str] = tuple(SIZES)) -> Iterator[Question]:
-    """Questions of a split without end, drawn evenly over subjects, levels and shapes; they come again."""
+    """Endless questions of a split, drawn evenly over subjects, levels and shapes. After a while they repeat."""
     subjects = tuple(SUBJECTS)
     while True:
         level, subject, shape = rng.choice(tuple(LEVELS)), rng.choice(subjects), rng.choice(shapes)

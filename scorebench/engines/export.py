@@ -9,8 +9,8 @@ import torch
 
 
 def save_plain(policy: Any, folder: Path) -> None:
-    """Saves the policy's weights as they are now, with an adapter added in; the policy is not changed."""
-    if not getattr(policy, "peft_config", None):
+    """Saves the policy's weights as they are now, with an adapter added to them; the policy is not changed."""
+    if not has_adapter(policy):
         policy.save_pretrained(folder)
         return
     policy._hf_peft_config_loaded = False  # else save_pretrained saves the adapter alone
@@ -18,6 +18,11 @@ def save_plain(policy: Any, folder: Path) -> None:
         policy.save_pretrained(folder, state_dict=_merged(policy))
     finally:
         policy._hf_peft_config_loaded = True
+
+
+def has_adapter(model: Any) -> bool:
+    """Whether adapters stand beside the model's own weights."""
+    return bool(getattr(model, "peft_config", None))
 
 
 @torch.no_grad()

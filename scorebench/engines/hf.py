@@ -1,85 +1,85 @@
 """The transformers engine: continuous batching in one decoding loop, with turn 1's cache kept for turn 2.
 
-What it covers: any causal language model of transformers with ordinary or sliding-window attention. What it does not:
-models with recurrent state, and more than one device (vLLM is there for that).
+What it covers: causal language models of transformers whose layers keep keys and values (full, sliding-window and
+chunked attention). What it does not: layers with a recurrent state, and more than one device; vLLM is there for that.
+When the engine opens, it compares the model in its cache with the model alone, and refuses a model that differs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from scorebench.api.chat import Chat
-from scorebench.api.errors import UserError
-from scorebench.api.protocols import ModelSpec
+from scorebench.api.errors import EngineError, UserError
 from scorebench.api.types import Message, Reply, Sampling
-from scorebench.engines.loading import end_ids, load_model, load_tokenizer
+from scorebench.engines.cached import CachedModel, check_playable
+from scorebench.engines.context import beyond_context, context_of
+from scorebench.engines.loading import end_ids
+from scorebench.engines.rope import long_from
+from scorebench.engines.rows import Row
 from scorebench.engines.sampling import draw, uniforms
-from scorebench.engines.slots import SlotCache
 
 _PREFILL_TOKENS = 8192  # prompt tokens in one forward pass, padding included: bounds the memory of a prefill
-
-
-@dataclass(eq=False)
-class _Row:
-    """One reply in the making. ids: prompt and sampled tokens; the first `cached` of them stand in the cache."""
-
-    ids: list[int]
-    prompt: int
-    sampling: Sampling
-    uniform: np.ndarray
-    future: asyncio.Future[Reply]
-    cached: int = 0
-    reused: int = 0
-    logprobs: list[float] = field(default_factory=list)
 
 
 class HFEngine:
     """Continues conversations with one transformers model, at most `slots` at a time.
 
-    A step computes one token for every row. Rows 0..live-1 of the cache are at work; behind them are parked the rows of
+    A step computes one token for every row. Rows 0..live-1 of the cache are at work. Behind them are parked the rows of
     dialogues that may go on, until their place is needed. A prompt's last token is fed by the decoding step, so one
     code path samples every token.
+
+    context: the longest sequence, prompt and reply together; the model's own limit, or a shorter one.
+    Raises UserError where the model cannot be played.
     """
 
     name = "hf"
 
-    def __init__(self, model: Any, tokenizer: Any, slots: int, system_prompt: str | None = None) -> None:
-        kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
-        if not kinds <= {"full_attention", "sliding_attention"}:
-            raise UserError(
-                f"The hf engine has no cache for layers of kind {', '.join(sorted(kinds))}; use --engine vllm."
-            )
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        slots: int,
+        system_prompt: str | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        context: int | None = None,
+    ) -> None:
+        check_playable(model)
         self.model = model
         self.tokenizer = tokenizer
-        self.chat = Chat(tokenizer, system_prompt)
+        self.ends = end_ids(model.generation_config, tokenizer)
+        self.chat = Chat(tokenizer, system_prompt, template_args, self.ends)
         self.slots = slots
         self.at_once = 2 * slots
-        self.context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
-        self.window = model.config.sliding_window if "sliding_attention" in kinds else None
-        self.ends = end_ids(model.generation_config, tokenizer)
+        config = model.config.get_text_config(decoder=True)
+        self.context = min(context or 1 << 30, context_of(config) or 1 << 30)
+        self._long_from = long_from(config)
         self.computed_tokens = 0  # prompt tokens that went through the model
-        self._waiting: deque[_Row] = deque()
-        self._going_on: deque[_Row] = deque()
-        self._rows: list[_Row | None] = []
+        self._unanswered: dict[Row, None] = {}  # in the order in which they came
+        self._waiting: deque[Row] = deque()
+        self._going_on: deque[Row] = deque()
+        self._rows: list[Row | None] = []
         self._live = 0
         self._pump: asyncio.Task[None] | None = None
+        self._cached = CachedModel(model, slots)
         self.forget()
 
     def forget(self) -> None:
-        """Drops every kept row: nothing else remembers the weights that it was computed with."""
+        """Drops every kept row. The cache alone depends on the weights, so nothing of the old weights is left."""
         self._rows = [None] * self.slots
         self._live = 0
-        self._cache = SlotCache(self.model.config.num_hidden_layers, self.slots, 256, self.model.device)
+        self._cached.forget(self.slots)
 
     async def push(self, policy: Any) -> None:
         """Plays with this model's weights as they are now; between dialogues only."""
         self.model = policy
+        self._cached = CachedModel(policy, self.slots)
         self.forget()
 
     async def reply(
@@ -87,23 +87,28 @@ class HFEngine:
     ) -> Reply:
         room = min(sampling.max_tokens, self.context - len(prompt_ids))
         if room <= 0:
-            return Reply("", finish_reason="length", prompt_ids=prompt_ids, prompt_tokens=len(prompt_ids))
+            return beyond_context(prompt_ids, messages, self.context)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        row = _Row(list(prompt_ids), len(prompt_ids), sampling, uniforms(seed, room), future)
+        row = Row(list(prompt_ids), len(prompt_ids), sampling, uniforms(seed, room), future)
+        self._unanswered[row] = None
         (self._going_on if self._claim(row) else self._waiting).append(row)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run())
         return await future
 
-    def _claim(self, row: _Row) -> bool:
+    def _claim(self, row: Row) -> bool:
         """Takes over the parked row that holds the beginning of this prompt, if there is one."""
         for at in range(self._live, self.slots):
             kept = self._rows[at]
-            if kept and kept.future.done() and kept.ids[: kept.cached] == row.ids[: kept.cached]:
+            if kept and row.continues(kept, self._is_long(row)):
                 row.cached = row.reused = min(kept.cached, len(row.ids) - 1)
+                row.long = kept.long
                 self._rows[at] = row
                 return True
         return False
+
+    def _is_long(self, row: Row) -> bool:
+        return self._long_from is not None and len(row.ids) > self._long_from
 
     async def _run(self) -> None:
         """Steps until nothing waits and nothing is live, giving way to the dialogues after every step."""
@@ -113,36 +118,43 @@ class HFEngine:
                     try:
                         self._admit()
                         self._step()
-                    except torch.OutOfMemoryError:
+                    except RuntimeError as fault:
+                        if not _is_memory(fault):
+                            raise
                         self._halve()
                     self._retire()
                 await asyncio.sleep(0)
         except BaseException as fault:  # whoever waits must hear of it
-            for row in [*self._waiting, *self._going_on, *self._rows[: self._live]]:
-                if row and not row.future.done():
+            for row in self._unanswered:
+                if not row.future.done():
                     row.future.set_exception(fault)
+            self._unanswered.clear()
             self._waiting.clear()
             self._going_on.clear()
             self.forget()
 
     def _admit(self) -> None:
         """Gives places to what waits: dialogues that go on first, then new ones, each distinct prompt computed once."""
-        going_on = sorted(self._going_on, key=_width)
+        going_on = sorted(self._going_on, key=self._order)
         self._going_on.clear()
         free = self.slots - self._live - len(going_on)
         new = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
-        firsts = {tuple(row.ids): row for row in reversed(new) if not row.cached}
+        firsts = {tuple(row.ids): row for row in reversed(new)}
         twins = [row for row in new if firsts[tuple(row.ids)] is not row]
-        to_compute = [*going_on, *sorted(firsts.values(), key=_width)]
+        to_compute = [*going_on, *sorted(firsts.values(), key=self._order)]
         for row in [*to_compute, *twins]:
             self._place(row)
         self._prefill(to_compute)
         for row in twins:
             source = firsts[tuple(row.ids)]
             row.cached = row.reused = source.cached
-            self._cache.copy(self._rows.index(source), self._rows.index(row), row.cached)
+            row.long = source.long
+            self._cached.cache.copy(self._rows.index(source), self._rows.index(row), row.cached)
 
-    def _place(self, row: _Row) -> None:
+    def _order(self, row: Row) -> tuple[bool, int]:
+        return self._is_long(row), row.width
+
+    def _place(self, row: Row) -> None:
         """Makes `row` the last live one: where it is parked, else in an empty place or that of the longest parked."""
         behind = range(self._live, self.slots)
         if row.cached:
@@ -155,127 +167,96 @@ class HFEngine:
 
     def _exchange(self, a: int, b: int) -> None:
         held = [row.cached for row in (self._rows[a], self._rows[b]) if row]
-        self._cache.swap(a, b, max(held, default=0))
+        self._cached.cache.swap(a, b, max(held, default=0))
         self._rows[a], self._rows[b] = self._rows[b], self._rows[a]
 
-    def _prefill(self, rows: list[_Row]) -> None:
+    def _prefill(self, rows: list[Row]) -> None:
         """Computes the prompts of rows that stand side by side, but for each prompt's last token."""
         while rows:
-            count = 1
-            while count < len(rows) and (count + 1) * _width(rows[count]) <= _PREFILL_TOKENS:
+            count, long = 1, self._is_long(rows[0])
+            while (
+                count < len(rows)
+                and (count + 1) * rows[count].width <= _PREFILL_TOKENS
+                and self._is_long(rows[count]) == long
+            ):
                 count += 1
             group, rows = rows[:count], rows[count:]
-            width = max(map(_width, group))
+            width = max(row.width for row in group)
             if width:
-                padded = [row.ids[row.cached : -1] + [0] * (width - _width(row)) for row in group]
+                width += long  # so that the last position, which makes the sequence a long one, is among them
+                padded = [row.ids[row.cached : -1] + [0] * (width - row.width) for row in group]
                 first = self._rows.index(group[0])
-                self._forward(first, padded, [row.cached for row in group])
+                self._cached.forward(first, padded, [row.cached for row in group], [len(row.ids) for row in group])
             for row in group:
-                self.computed_tokens += _width(row)
-                row.cached = len(row.ids) - 1
-
-    def _forward(self, first: int, ids_BT: list[list[int]], starts_B: list[int]) -> torch.Tensor:
-        """Runs ids through the model in cache rows first, first+1, ...; returns the last position's logits_BV."""
-        device = self.model.device
-        ids = torch.tensor(ids_BT, device=device)
-        starts = torch.tensor(starts_B, device=device)
-        positions = starts[:, None] + torch.arange(ids.shape[1], device=device)
-        mask = self._cache.aim(first, first + len(ids_BT), positions, max(starts_B) + ids.shape[1])
-        masks: Any = self._as_attention_wants(mask)
-        if self.window:
-            near = torch.arange(mask.shape[-1], device=device) > positions[:, None, :, None] - self.window
-            masks = {"full_attention": masks, "sliding_attention": self._as_attention_wants(mask & near)}
-        out = self.model(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=masks,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return out.logits[:, -1]
-
-    def _as_attention_wants(self, mask: torch.Tensor) -> torch.Tensor:
-        """SDPA takes booleans; transformers' eager attention adds the mask to its scores."""
-        if self.model.config._attn_implementation != "eager":
-            return mask
-        lowest = torch.finfo(self.model.dtype).min
-        return torch.zeros_like(mask, dtype=self.model.dtype).masked_fill(~mask, lowest)
+                self.computed_tokens += row.width
+                row.cached, row.long = len(row.ids) - 1, long
 
     def _step(self) -> None:
         """One token for every live row."""
         rows = [row for row in self._rows[: self._live] if row]
         if not rows:
             return
-        logits_BV = self._forward(0, [row.ids[-1:] for row in rows], [row.cached for row in rows])
+        for row in rows:
+            if row.long != self._is_long(row):  # it has just grown beyond the length at which its positions change
+                row.cached = 0
+                self._prefill([row])
+        logits_BV = self._next_logits(rows)
         uniform = [row.uniform[len(row.ids) - row.prompt] for row in rows]
         uniform_B = torch.tensor(np.array(uniform), dtype=torch.float32, device=logits_BV.device)
-        chosen_B, logp_B = draw(logits_BV, [row.sampling for row in rows], uniform_B)
+        chosen_B, logp_B = draw(logits_BV, [row.sampling for row in rows], uniform_B, [row.ids for row in rows])
         for row, token, logp in zip(rows, chosen_B.tolist(), logp_B.tolist(), strict=True):
-            row.cached += 1
-            row.ids.append(token)
-            row.logprobs.append(logp)
+            row.add(token, logp)
+
+    def _next_logits(self, rows: list[Row]) -> torch.Tensor:
+        """The logits after each live row, computed in runs of rows whose positions mean the same."""
+        parts, start = [], 0
+        while start < len(rows):
+            end = start + 1
+            while end < len(rows) and rows[end].long == rows[start].long:
+                end += 1
+            run = rows[start:end]
+            lengths = [len(row.ids) for row in run]
+            parts.append(self._cached.forward(start, [row.ids[-1:] for row in run], [n - 1 for n in lengths], lengths))
+            start = end
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _retire(self) -> None:
         """Answers for the rows that are done, and parks them behind the live ones."""
         for at in reversed(range(self._live)):
             row = self._rows[at]
-            if row and (reply := self._finished(row)):
+            if row is None or not row.logprobs:
+                continue
+            answer: Reply | EngineError | None
+            try:
+                answer = row.finished(self.tokenizer, self.ends)
+            except EngineError as fault:
+                answer = fault
+            if answer is not None:
                 self._live -= 1
                 self._exchange(at, self._live)
-                if not row.future.done():  # it may have been cancelled
-                    row.future.set_result(reply)
+                self._answer(row, answer)
 
-    def _finished(self, row: _Row) -> Reply | None:
-        sampled = row.ids[row.prompt :]
-        ended = sampled[-1] in self.ends
-        cut = len(sampled) == len(row.uniform)
-        text = None
-        if row.sampling.stop:
-            text, ended = self._cut_at_stop(sampled, row.sampling.stop, ended)
-        if not (ended or cut):
-            return None
-        if text is None:
-            text = self.tokenizer.decode(sampled, skip_special_tokens=True)
-        return Reply(
-            text=text,
-            token_ids=tuple(sampled),
-            logprobs=tuple(row.logprobs),
-            finish_reason="stop" if ended else "length",
-            prompt_ids=tuple(row.ids[: row.prompt]),
-            tokens=len(sampled),
-            prompt_tokens=row.prompt,
-            computed_tokens=row.prompt - row.reused,
-        )
-
-    def _cut_at_stop(self, sampled: list[int], stop: tuple[str, ...], ended: bool) -> tuple[str | None, bool]:
-        """The text before the first stop string if there is one now, and whether the reply is at its end."""
-        tail = self.tokenizer.decode(sampled[-4 - max(map(len, stop)) :])  # a token is a character or more
-        if not any(word in tail for word in stop):
-            return None, ended
-        text = self.tokenizer.decode(sampled, skip_special_tokens=True)
-        return text[: min(at for word in stop if (at := text.find(word)) >= 0)], True
+    def _answer(self, row: Row, answer: Reply | EngineError) -> None:
+        self._unanswered.pop(row, None)
+        if row.future.done():  # it may have been cancelled
+            return
+        if isinstance(answer, EngineError):
+            row.future.set_exception(answer)
+        else:
+            row.future.set_result(answer)
 
     def _halve(self) -> None:
-        """Memory ran out: half as many places; what was live waits, and goes on from the tokens it has."""
+        """Memory ran out: half as many places. All that is unanswered waits, and goes on from the tokens it has."""
         if self.slots == 1:
             raise UserError("Memory ran out on a single dialogue; lower --max-tokens or use a smaller --dtype.")
-        live = [row for row in [*self._rows, *self._going_on] if row and not row.future.done()]
-        for row in live:
+        for row in self._unanswered:
             row.cached = row.reused = 0
-        self._waiting.extendleft(reversed(live))
+        self._waiting = deque(row for row in self._unanswered if not row.future.done())
         self._going_on.clear()
         self.slots //= 2
         self.forget()
 
 
-def _width(row: _Row) -> int:
-    """Tokens of a row that are to be computed before its next step."""
-    return len(row.ids) - 1 - row.cached
-
-
-def open_engine(spec: ModelSpec) -> HFEngine:
-    """The engine of `--engine hf`."""
-    model = load_model(spec)
-    automatic = 256 if model.device.type == "cuda" else 64
-    return HFEngine(model, load_tokenizer(spec), spec.batch_size or automatic, spec.system_prompt)
+def _is_memory(fault: RuntimeError) -> bool:
+    """Whether memory ran out: of an accelerator, or, which torch says in words only, of a CPU."""
+    return isinstance(fault, torch.OutOfMemoryError) or "can't allocate memory" in str(fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scorebench.api import registry
@@ -11,7 +12,16 @@ from scorebench.api.errors import UserError
 from scorebench.api.protocols import Opener
 
 # What --model-args may say for every engine, and the flag that says the same.
-_FLAGS = {"pretrained": "model", "model": "model", "dtype": "dtype", "device": "device", "batch_size": "batch_size"}
+_FLAGS = {
+    "pretrained": "model",
+    "model": "model",
+    "dtype": "dtype",
+    "device": "device",
+    "batch_size": "batch_size",
+    "context_length": "context_length",
+    "max_model_len": "context_length",
+    "max_length": "context_length",
+}
 
 
 def unfolded(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,10 +37,12 @@ def unfolded(values: Mapping[str, Any]) -> dict[str, Any]:
         _say(plain, "engine", engine, "--model")
         if model:
             _say(plain, "model", model, "--model")
-    for name in _FLAGS.keys() & args:
+    for name in [name for name in _FLAGS if name in args]:
         _say(plain, _FLAGS[name], args.pop(name), "--model-args")
     if engine and "model" not in plain:
         raise UserError(f"--model {engine} names an engine; name the model too, as in --model {engine}:MODEL.")
+    if plain.get("model") and plain.get("engine", "auto") in ("auto", "hf", "vllm"):
+        _check_folder(str(plain["model"]))
     return {**plain, "model_args": args} if args else plain
 
 
@@ -60,7 +72,22 @@ def _parsed(args: Any) -> dict[str, Any]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def _check_folder(model: str) -> None:
+    """UserError where a model is written as a path and nothing is there, or only a training around a model."""
+    folder = Path(model)
+    if (folder / "model" / "config.json").is_file() and not (folder / "config.json").is_file():
+        raise UserError(
+            f"{model} is the folder of a training, and its model is inside: give --model {folder / 'model'}."
+        )
+    if (folder / "training.json").is_file() and not (folder / "config.json").is_file():
+        raise UserError(f"The training in {model} is not complete, so there is no model yet: give its command again.")
+    if (model.startswith((".", "/", "~")) or model.count("/") > 1) and not folder.exists():
+        raise UserError(
+            f"There is no folder {model}; give --model a folder that exists, or a name on the hub: OWNER/NAME."
+        )
+
+
 def _say(values: dict[str, Any], name: str, value: Any, where: str) -> None:
-    if values.get(name, value) != value:
+    if str(values.get(name, value)) != str(value):
         raise UserError(f"{where} says that {name} is {value!r}, and --{name} says {values[name]!r}; say it once.")
     values[name] = value

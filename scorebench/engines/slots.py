@@ -1,16 +1,19 @@
 """The key-value cache of the hf engine: one row a dialogue, written in place, kept between turns.
 
-transformers' own caches grow or pad a whole batch together. Here every row has a length of its own, a finished row's
-place is taken at once, and a row stays while its dialogue waits for its next turn.
+transformers' own caches grow or pad a whole batch together. Here every row has its own length, the place of a
+finished row is taken at once, and a row stays while its dialogue waits for the next turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+from scorebench.engines import masks
 
 
 class _SlotLayer(CacheLayerMixin):
@@ -26,7 +29,7 @@ class _SlotLayer(CacheLayerMixin):
         length = self.cache.length
         _, heads, _, dim = key_states.shape
         self.keys = key_states.new_zeros(self.cache.slots, heads, length, dim)
-        self.values = value_states.new_zeros(self.cache.slots, heads, length, value_states.shape[-1])
+        self.values = value_states.new_zeros(self.cache.slots, value_states.shape[1], length, value_states.shape[-1])
         self.is_initialized = True
 
     def update(
@@ -52,36 +55,43 @@ class _SlotLayer(CacheLayerMixin):
         return 0
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.cache.length, 0
+        return self.cache.read, 0
 
     def get_max_length(self) -> int:
         return self.cache.length
 
 
 class SlotCache(Cache):
-    """A cache of `slots` rows by `length` tokens; length doubles when a row needs more."""
+    """A cache of `slots` rows by `length` tokens; length doubles when a row needs more. Layers are made when used."""
 
-    def __init__(self, layers: int, slots: int, length: int, device: torch.device) -> None:
+    def __init__(self, slots: int, length: int, device: torch.device) -> None:
+        masks.install()
         self.slots = slots
         self.length = length
+        self.read = 0
         self.device = device
-        self.stores = [_SlotLayer(self) for _ in range(layers)]
-        super().__init__(layers=list(self.stores))
+        super().__init__(layer_class_to_replicate=partial(_SlotLayer, self))  # type: ignore[arg-type]
 
-    def aim(self, first: int, last: int, positions_BT: torch.Tensor, read: int) -> torch.Tensor:
+    def aim(self, first: int, last: int, positions_BT: torch.Tensor, read: int) -> None:
         """Points the next forward pass at rows first..last-1: it writes at positions_BT and reads `read` tokens.
 
-        Returns the attention mask [rows, 1, tokens, read], True where a query may look: at its own position and before.
-        What stands in a row behind its length is never looked at before it is written anew.
+        A query looks at its own position and at those before it, as far as its layer's mask allows (masks.py). What
+        stands in a row behind the row's length is written anew before anything looks at it.
         """
         if read > self.length:
             self.length = max(read, 2 * self.length)
-            for layer in self.stores:
+            for layer in self._layers():
                 layer.grow(self.length)
+        self.read = read
         self.rows_B1 = torch.arange(first, last, device=self.device)[:, None]
         self.positions_BT = positions_BT
         self.window = (slice(first, last), slice(None), slice(0, read))
-        return torch.arange(read, device=self.device)[None, None, None, :] <= positions_BT[:, None, :, None]
+
+    def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
+        return self.read, 0
+
+    def get_query_offset(self, layer_idx: int = 0) -> Any:
+        return self.positions_BT
 
     def swap(self, a: int, b: int, length: int) -> None:
         """Exchanges the first `length` tokens of two rows, so that the rows in use stay side by side."""
@@ -97,8 +107,11 @@ class SlotCache(Cache):
         for store in self._tensors():
             store[target, :, :length] = store[source, :, :length]
 
+    def _layers(self) -> list[_SlotLayer]:
+        return [layer for layer in self.layers if isinstance(layer, _SlotLayer)]
+
     def _tensors(self) -> Iterator[torch.Tensor]:
-        for layer in self.stores:
+        for layer in self._layers():
             if layer.keys is not None and layer.values is not None:
                 yield layer.keys
                 yield layer.values

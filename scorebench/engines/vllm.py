@@ -14,7 +14,7 @@ import asyncio
 import os
 import tempfile
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import count
@@ -29,7 +29,9 @@ from scorebench.api.chat import Chat
 from scorebench.api.errors import EngineError, UserError
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Message, Reply, Sampling
+from scorebench.engines.context import beyond_context
 from scorebench.engines.loading import end_ids, load_generation_config, load_tokenizer, resolved_device
+from scorebench.engines.stops import cut_at_stop
 
 _SLOTS = 256  # replies in the making at once, where --batch-size says nothing
 _CPU_CACHE = 2 << 30  # bytes; vLLM's own default is nearly all of the machine's memory
@@ -55,9 +57,10 @@ class Options(BaseModel):
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
     kv_cache_memory_bytes: Count | None = None
     block_size: Count | None = None
-    max_model_len: Count | None = None
     max_num_batched_tokens: Count | None = None
     quantization: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool | None = None
     enforce_eager: bool | None = None
 
 
@@ -72,9 +75,16 @@ class VLLMEngine:
 
     name = "vllm"
 
-    def __init__(self, arguments: dict[str, Any], tokenizer: Any, ends: set[int], system_prompt: str | None) -> None:
+    def __init__(
+        self,
+        arguments: dict[str, Any],
+        tokenizer: Any,
+        ends: set[int],
+        system_prompt: str | None,
+        template_args: Mapping[str, Any],
+    ) -> None:
         self.tokenizer = tokenizer
-        self.chat = Chat(tokenizer, system_prompt)
+        self.chat = Chat(tokenizer, system_prompt, template_args, ends)
         self.ends = sorted(ends)
         self.at_once = 2 * arguments["max_num_seqs"]
         self._numbers = count()
@@ -88,7 +98,7 @@ class VLLMEngine:
             reason = " ".join(str(fault).split())[:300]
             raise UserError(
                 f"vLLM cannot start with the model {arguments['model']!r} ({type(fault).__name__}: {reason}); change "
-                "--model-args (gpu_memory_utilization, max_model_len, tensor_parallel_size), or take --engine hf."
+                "--context-length or --model-args (gpu_memory_utilization, tensor_parallel_size), or take --engine hf."
             ) from fault
         self.context: int = self._llm.model_config.max_model_len
         self.close = weakref.finalize(self, _stop, self._llm, self._loop, thread)
@@ -100,7 +110,7 @@ class VLLMEngine:
 
         room = min(sampling.max_tokens, self.context - len(prompt_ids))
         if room <= 0:
-            return Reply("", finish_reason="length", prompt_ids=prompt_ids, prompt_tokens=len(prompt_ids))
+            return beyond_context(prompt_ids, messages, self.context)
         try:
             output = await self._do(self._generate(prompt_ids, self._parameters(sampling, room, seed)))
         except EngineDeadError as fault:
@@ -148,6 +158,7 @@ class VLLMEngine:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
+            repetition_penalty=sampling.repetition_penalty,
             seed=seed,
             max_tokens=room,
             stop=list(sampling.stop),
@@ -155,6 +166,7 @@ class VLLMEngine:
             ignore_eos=True,
             logprobs=0,  # the sampled token's alone
             detokenize=bool(sampling.stop),  # the text is made here, as in hf
+            skip_special_tokens=False,  # so that a special token can be a stop string
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
@@ -163,13 +175,12 @@ class VLLMEngine:
         if said.finish_reason not in ("stop", "length"):
             raise EngineError(f"vLLM broke off the reply ({said.finish_reason})")
         ids = tuple(said.token_ids)
-        text = self.tokenizer.decode(ids, skip_special_tokens=True)
-        if isinstance(said.stop_reason, str):
-            text = text[: min((at for word in sampling.stop if (at := text.find(word)) >= 0), default=len(text))]
+        cut = cut_at_stop(self.tokenizer, ids, sampling.stop) if isinstance(said.stop_reason, str) else None
+        text, kept, whole = cut or (self.tokenizer.decode(ids, skip_special_tokens=True), ids, len(ids))
         return Reply(
             text=text,
-            token_ids=ids,
-            logprobs=_logprobs(said) if _whole(sampling) else (),
+            token_ids=kept,
+            logprobs=_logprobs(said)[:whole] if _whole(sampling) and whole == len(kept) else (),
             finish_reason=said.finish_reason,
             prompt_ids=prompt_ids,
             tokens=len(ids),
@@ -222,6 +233,8 @@ def _arguments(spec: ModelSpec, options: Options) -> dict[str, Any]:
     given = options.model_dump(exclude_none=True)
     if here == "cpu" and not {"gpu_memory_utilization", "kv_cache_memory_bytes"} & given.keys():
         given["kv_cache_memory_bytes"] = _CPU_CACHE
+    if spec.context_length:
+        given["max_model_len"] = spec.context_length
     return {
         "model": spec.path,
         "dtype": ("bfloat16" if here == "cuda" else "float32") if spec.dtype == "auto" else spec.dtype,
@@ -247,7 +260,8 @@ class _Opener:
         os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
         tokenizer = load_tokenizer(spec)
         ends = end_ids(load_generation_config(spec), tokenizer)
-        return VLLMEngine(_arguments(spec, spec.options or Options()), tokenizer, ends, spec.system_prompt)
+        arguments = _arguments(spec, spec.options or Options())
+        return VLLMEngine(arguments, tokenizer, ends, spec.system_prompt, spec.template_args)
 
 
 open_engine = _Opener()

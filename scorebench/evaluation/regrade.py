@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Source, Task
 from scorebench.api.types import Problem, Verdict
 from scorebench.evaluation.grade_file import grade_episodes
-from scorebench.evaluation.runner import problems_identity
+from scorebench.evaluation.identity import problems_identity
 from scorebench.evaluation.settings import settings_from
+from scorebench.evaluation.tasks import task_in
 from scorebench.storage.files import write_json
 from scorebench.storage.runs import Run, read_json, stored_run
 
@@ -68,12 +68,14 @@ def regrade(run: Run, data: Path | None = None) -> Regraded:
 
     Raises UserError where the run has no rows, or the task's problems are not those that it was made on.
     """
-    task: Task = registry.find("task", run.identity["task"]["name"])
+    task = task_in(run.identity)
     problems = problems_of(run, task, data)
     with run.writing():  # nobody else appends meanwhile; what it opens is replaced below
         stored = [row for row in run.stored().read if row.episode.problem_id in problems]
         if not stored:
-            raise UserError(f"{run.folder} has no episodes to regrade; finish it with the `scorebench run` it is of.")
+            raise UserError(
+                f"{run.folder} has no episodes to regrade; play it first, with its `scorebench run` command."
+            )
         rows, before = [row.values for row in stored], [row.episode for row in stored]
         now = grade_episodes(task, [(problems[episode.problem_id], episode) for episode in before])
         changes: list[Change] = []
@@ -103,17 +105,17 @@ def problems_of(run: Run, task: Task, data: Path | None = None) -> dict[str, Pro
         )
     if problems_identity(task, problems) != expected:
         raise UserError(
-            f"The problems of {run.name} or their prompts are others today, so its replies answer other questions: "
-            "give its `scorebench run` again."
+            f"The problems of {run.name} or their prompts have changed since it was played, so its replies answer "
+            "other questions: play it again with its `scorebench run` command."
         )
     return {problem.id: problem for problem in problems}
 
 
 def _source(run: Run, data: Path | None) -> Source:
     label = run.identity["data"]
-    if label in ("embedded", "hub") and data is None:
-        return Source(label)
-    return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    if data or label.startswith("folder:"):
+        return Source("folder", data or settings_from({}, run.folder / "run.yaml").data)
+    return Source("embedded" if label == "embedded" else "hub")
 
 
 def _write(run: Run, rows: list[dict[str, Any]]) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.api.progress import progress
 from scorebench.api.protocols import Task
@@ -21,6 +20,7 @@ from scorebench.dialogue.player import graders
 from scorebench.evaluation.regrade import find_run, problems_of
 from scorebench.evaluation.session import Session
 from scorebench.evaluation.settings import Settings
+from scorebench.evaluation.tasks import task_in, task_of
 from scorebench.statistics.majority_vote import SamplePool, check_budgets, pools
 from scorebench.storage.runs import Run, open_pool
 
@@ -55,20 +55,22 @@ def sample(settings: Settings, budgets: Sequence[int]) -> list[Samples]:
         raise UserError("At --temperature 0 all samples of a problem are the same; leave the flag out for 0.7.")
     if samples < max(budgets):
         raise UserError(
-            f"The budget {max(budgets)} needs as many dialogues a problem, and --samples is {samples}; leave --samples "
-            "out, or give smaller --budgets."
+            f"The budget {max(budgets)} needs {max(budgets)} dialogues on each problem, and --samples is {samples}; "
+            "leave --samples out, or give smaller --budgets."
         )
     if settings.turns < 2:
         raise UserError("Scaling compares attempts with corrections, and needs --turns of at least 2.")
     settings = settings.model_copy(update={"temperature": temperature, "samples": samples})
     session = Session(settings, open=open_pool)
     for name in settings.task:
-        _check_given(name, registry.find("task", name).load(settings.split, session.source).problems)
+        _check_given(
+            name, task_of(name, settings.task_args, settings.reading).load(settings.split, session.source).problems
+        )
     runs = session.run()
     if session.owed:
         raise UserError(
-            f"{session.owed} dialogues ended in an error, and curves of the others would be of unequal pools; "
-            "the same command plays them again."
+            f"{session.owed} dialogues ended in an error, so problems would have unequal numbers of samples; "
+            "give the same command again to play them."
         )
     return [Samples(_pool_run(settings.out, meta["run"]), meta, episodes) for meta, episodes in runs]
 
@@ -85,7 +87,7 @@ def stored(out: Path, names: Iterable[str], budgets: Sequence[int]) -> list[Samp
     for run in runs:
         if run.identity["samples"] < max(budgets) or run.identity["sampling"]["temperature"] == 0:
             raise UserError(
-                f"The budget {max(budgets)} needs as many sampled dialogues a problem, and {run.name} has "
+                f"The budget {max(budgets)} needs {max(budgets)} sampled dialogues on each problem, and {run.name} has "
                 f"{run.identity['samples']} at temperature {run.identity['sampling']['temperature']:g}; give smaller "
                 "--budgets, or --method and --task in place of --run to sample them."
             )
@@ -99,14 +101,14 @@ def pools_of(samples: Samples, data: Path | None = None) -> list[SamplePool]:
     problem has no dialogue.
     """
     run, episodes = samples.run, samples.episodes
-    task: Task = registry.find("task", run.identity["task"]["name"])
+    task = task_in(run.identity)
     problems = problems_of(run, task, data)
     _check_given(task.name, problems.values())
     absent = problems.keys() - {episode.problem_id for episode in episodes}
     if absent:
         raise UserError(
-            f"{run.name} has no dialogue on {len(absent)} of its {len(problems)} problems; finish it with the command "
-            "that it is of."
+            f"{run.name} has no dialogue on {len(absent)} of its {len(problems)} problems; give its "
+            "command again to finish it."
         )
     order = {problem_id: number for number, problem_id in enumerate(problems)}
     episodes = sorted(episodes, key=lambda e: (order[e.problem_id], e.sample))  # the draws depend on the order

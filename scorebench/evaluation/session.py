@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from scorebench import embedded
-from scorebench.api import distributed, registry
+from scorebench.api import distributed, event_loop, registry, verbosity
 from scorebench.api.config import changed
 from scorebench.api.errors import UserError
-from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, RemoteOpener, Source, Task, Trained
+from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, Source, Task, Trained
 from scorebench.api.types import Episode, Sampling
 from scorebench.embedded.learning_rates import at_chosen_rates
-from scorebench.engines.loading import weights_digest
 from scorebench.engines.naming import engine_options
-from scorebench.evaluation.runner import evaluate, has_error, problems_identity
-from scorebench.evaluation.settings import Settings, write_settings
+from scorebench.evaluation.identity import is_remote, model_identity, run_identity
+from scorebench.evaluation.runner import evaluate, graded_rows, has_error
+from scorebench.evaluation.settings import Settings, template_args, write_settings
+from scorebench.evaluation.tasks import task_of
 from scorebench.storage.runs import Run, open_run, run_of
 from scorebench.training.trainer import Training, train, training_of
 from scorebench.training.tuning import tuning_from
@@ -30,7 +30,7 @@ _MAX_TOKENS_EMBEDDED = 256
 
 
 def tell(line: str) -> None:
-    if distributed.is_first():
+    if distributed.is_first() and not verbosity.quiet:
         print(line, file=sys.stderr, flush=True)
 
 
@@ -38,12 +38,13 @@ def tell(line: str) -> None:
 class Session:
     """The settings, and what is kept between runs: the engine that was opened last.
 
-    open: from the folder of runs and an identity to the run that the episodes are taken from and added to.
+    open: from the folder of runs, an identity, and the ids of the problems, to the run that the episodes are taken
+        from and added to.
     owed: how many dialogues of the runs so far have an error in them, and are to be played again.
     """
 
     settings: Settings
-    open: Callable[[Path, Mapping[str, Any]], Run] = open_run
+    open: Callable[[Path, Mapping[str, Any], Sequence[str]], Run] = open_run
     owed: int = 0
     _opened: tuple[Any, Engine] | None = field(default=None, repr=False)
 
@@ -60,7 +61,7 @@ class Session:
         Under torchrun all processes do the trainings, and the first one alone plays the runs; the others have none.
         """
         names = self.settings
-        tasks: list[Task] = [registry.find("task", name) for name in names.task]
+        tasks = [task_of(name, names.task_args, names.reading) for name in names.task]
         methods: list[Method] = [registry.find("method", name) for name in names.method]
         if names.set and not any(trains(m) for m in methods):
             raise UserError(f"--set changes how a method trains, but {', '.join(names.method)} does not train.")
@@ -83,15 +84,23 @@ class Session:
                 self.trained(method, task)
 
     def run_one(self, method: Method, task: Task) -> tuple[dict[str, Any], list[Episode]]:
+        """Plays what one run still lacks: run.json's content and all of its episodes."""
         s = self.settings
         loaded = self._loaded(task)
         training = self.trained(method, task) if trains(method) else None
-        spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
-        run = self.open(s.out / "runs", self._identity(method, task, loaded, training))
+        identity = self._identity(method, task, loaded, training)
+        run = self.open(s.out / "runs", identity, [problem.id for problem in loaded.problems])
+        if s.fresh:
+            run.start_anew()
         own = {"method": [method.name], "task": [task.name], "set": s.set if training else []}
         write_settings(run.folder / "run.yaml", s.model_copy(update={**own, "samples": run.identity["samples"]}))
+        there = graded_rows(run, loaded.problems, s.samples)
+        self._tell_reused(run, len(there), len(loaded.problems) * s.samples)
+        if len(there) == len(loaded.problems) * s.samples:
+            return run.meta(), list(there.values())
+        spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
         engine = self._engine(spec)
-        episodes = asyncio.run(
+        episodes = event_loop.run(
             evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
         )
         meta = run.meta()
@@ -109,8 +118,8 @@ class Session:
         loaded = self._loaded(task)
         run = find(self.settings.out / "runs", self._identity(method, task, loaded, training))
         samples = self.settings.samples
-        graded = [e for e in run.rows().values() if e.sample < samples and not has_error(e)]
-        return run if len(graded) == len(loaded.problems) * samples else None
+        there = graded_rows(run, loaded.problems, samples)
+        return run if len(there) == len(loaded.problems) * samples else None
 
     def _loaded(self, task: Task) -> Loaded:
         """The problems that are asked for, and where they are from."""
@@ -120,7 +129,7 @@ class Session:
     @property
     def sampling(self) -> Sampling:
         s = self.settings
-        return Sampling(s.temperature, s.top_p, max_tokens=self.max_tokens)
+        return Sampling(s.temperature, s.top_p, s.top_k, self.max_tokens, tuple(s.stop), s.repetition_penalty)
 
     @property
     def max_tokens(self) -> int:
@@ -139,6 +148,8 @@ class Session:
             system_prompt=s.system_prompt,
             options=engine_options(self._engine_name, self._opener, s.model_args),
             engine=self._engine_name,
+            template_args=template_args(s.enable_thinking, s.chat_template_args),
+            context_length=s.context_length,
         )
 
     def train(self, before: Callable[[Training], None]) -> Training:
@@ -146,7 +157,7 @@ class Session:
         names = self.settings
         if len(names.method) > 1 or len(names.task) > 1:
             raise UserError("One method is trained on one task at a time; name one of each.")
-        task: Task = registry.find("task", names.task[0])
+        task = task_of(names.task[0], names.task_args, names.reading)
         method: Method = registry.find("method", names.method[0])
         if not trains(method):
             raise UserError(f"{method.name} does not train; `scorebench run` evaluates it as it is.")
@@ -173,46 +184,26 @@ class Session:
     def _training(self, method: Trained, task: Task) -> tuple[Training, Callable[[], None]]:
         """The method's training for this task, done or not, and what does it."""
         s = self.settings
-        school: Task = registry.find("task", task.trained_on)
+        school = task if task.trained_on == task.name else task_of(task.trained_on, reading=s.reading)
         config = method.preset(task, embedded=s.model is None)
         if s.model is None:
             config = at_chosen_rates(config, school.name, method.name)
         tuning, assignments = tuning_from(s.set)
         config = changed(config, assignments)
         loaded = school.load("train", self.source)
-        spec = self.spec(task)
-        training = training_of(s.out / "checkpoints", method, config, school, loaded.data, spec, s.seed, tuning)
+        root, problems, spec = s.out / "checkpoints", loaded.problems, self.spec(task)
+        training = training_of(root, method, config, school, loaded.data, spec, s.seed, tuning, problems)
 
         def do() -> None:
-            tell(f"Training {method.name} on {len(loaded.problems)} {school.name} problems, in {training.folder}")
-            train(training, method, config, school, loaded.problems, spec, s.seed, tuning)
+            tell(f"Training {method.name} on {len(problems)} {school.name} problems, in {training.folder}")
+            validation = school.load("validation", self.source).problems if tuning.evaluate_every else ()
+            train(training, method, config, school, problems, spec, s.seed, tuning, validation, s.report_to)
 
         return training, do
 
     def _identity(self, method: Method, task: Task, loaded: Loaded, training: Training | None) -> Mapping[str, Any]:
-        """What defines the run. The model is the one before training; the training says what became of it."""
-        s = self.settings
-        spec = self.spec(task)
-        return {
-            "task": {"name": task.name, "version": task.version},
-            "data": loaded.data,
-            "split": s.split,
-            "problems": problems_identity(task, loaded.problems),
-            "method": {"name": method.name, "config": training.identity["method"]["config"] if training else {}},
-            "model": self._model_identity(spec),
-            "training": _checkpoint(training) if training else None,
-            "engine": self._engine_name,
-            "sampling": asdict(self.sampling),
-            "system_prompt": spec.system_prompt,
-            "turns": s.turns,
-            "samples": s.samples,
-            "seed": s.seed,
-        }
-
-    def _model_identity(self, spec: ModelSpec) -> Mapping[str, Any]:
-        if is_remote(self._opener):
-            return self._opener.identify(spec)
-        return {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype}
+        model = model_identity(self.spec(task), self._opener)
+        return run_identity(self.settings, method, task, loaded, model, self._engine_name, self.sampling, training)
 
     @cached_property
     def _engine_name(self) -> str:
@@ -255,9 +246,16 @@ class Session:
         if self.settings.model is None:
             problems = "embedded problems" if self.source.kind == "embedded" else "problems from --data"
             tell(
-                f"Embedded model, {problems}: a small world that shows the mechanism, no evidence about language "
-                "models. Name a real one with --model."
+                f"This is the embedded model on {problems}: it shows how the methods work, and is no evidence about "
+                "language models. Name a real model with --model."
             )
+
+    def _tell_reused(self, run: Run, there: int, wanted: int) -> None:
+        """How many dialogues need not be played, because they are stored."""
+        if there == wanted:
+            tell(f"{there} of {wanted} dialogues already there, in {run.folder}; --fresh plays them again.")
+        elif there:
+            tell(f"{there} of {wanted} dialogues already there, in {run.folder}; the others are played now.")
 
     def _tell_end(self, meta: Mapping[str, Any], episodes: Sequence[Episode]) -> None:
         """What the run cost, and what it still lacks."""
@@ -281,21 +279,15 @@ def _priced(account: Mapping[str, float]) -> str:
     )
 
 
-def _checkpoint(training: Training) -> dict[str, str]:
-    return {"name": training.folder.name, "digest": weights_digest(str(training.model))}
-
-
 def trains(method: Method) -> TypeGuard[Trained]:
     return hasattr(method, "train")
-
-
-def is_remote(opener: Opener) -> TypeGuard[RemoteOpener]:
-    return hasattr(opener, "identify")
 
 
 def _vllm_and_gpu() -> bool:
     from importlib.util import find_spec
 
+    if find_spec("vllm") is None:  # asked first: to import torch takes more than a second
+        return False
     import torch
 
-    return find_spec("vllm") is not None and torch.cuda.is_available()
+    return torch.cuda.is_available()

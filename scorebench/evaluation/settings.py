@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from scorebench.api.config import checked
 from scorebench.api.errors import UserError
 
 
 def _split(value: Any) -> Any:
-    """a,b,c as a list, so that flags and files may both be short."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+    """a,b,c as a list, so that flags and files may both be short. A name that is there twice counts once."""
+    names = [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+    return list(dict.fromkeys(names)) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names
+
+
+def _device(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", value):
+        raise PydanticCustomError("device", "there is no such device, take auto, cpu, cuda, cuda:1 or mps")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    """One string as a list of one: a stop string may hold commas, so nothing is split."""
+    return [value] if isinstance(value, str) else value
+
+
+def _pairs(value: Any) -> Any:
+    """name=value, or several of them, as a dict; a value is read as YAML: true, 3, words."""
+    import yaml
+
+    if isinstance(value, dict):
+        return value
+    words = [word for text in _listed(value) for word in text.split(",") if word.strip()]
+    if any("=" not in word for word in words):
+        raise ValueError("write name=value,name=value")
+    return {name.strip(): yaml.safe_load(said) for name, _, said in (word.partition("=") for word in words)}
 
 
 Names = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
@@ -27,6 +53,7 @@ class Settings(BaseModel):
 
     method: Names
     task: Names
+    task_args: dict[str, Any] = {}
     model: str | None = None
     model_args: dict[str, Any] = {}
     engine: str = "auto"
@@ -39,12 +66,30 @@ class Settings(BaseModel):
     samples: Annotated[int, Field(ge=1)] = 1
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed)] = []
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     dtype: str = "auto"
-    device: str = "auto"
+    device: Annotated[str, BeforeValidator(_device)] = "auto"
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     system_prompt: str | None = None
+    reading: Literal["loose", "strict"] = "loose"
+    fresh: bool = False
+    report_to: Annotated[list[Literal["tensorboard", "trackio", "wandb"]], BeforeValidator(_split)] = []
+    enable_thinking: bool | None = None
+    chat_template_args: Annotated[dict[str, Any], BeforeValidator(_pairs)] = {}
+    context_length: Annotated[int, Field(ge=1)] | None = None
     set: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
+
+
+def template_args(enable_thinking: bool | None, others: Mapping[str, Any]) -> dict[str, Any]:
+    """What the chat template is given beside the messages."""
+    if enable_thinking is None:
+        return dict(others)
+    if others.get("enable_thinking", enable_thinking) != enable_thinking:
+        raise UserError("--enable-thinking and --chat-template-args contradict each other; say it once.")
+    return {**others, "enable_thinking": enable_thinking}
 
 
 def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
@@ -53,10 +98,21 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
 
     given = {name.rstrip("_"): value for name, value in flags.items() if value not in (None, [])}
     merged = unfolded({**(_read_yaml(config) if config else {}), **given})
+    if isinstance(merged.get("task_args"), str):
+        merged["task_args"] = pairs_of(merged["task_args"], "--task-args")
     for needed in ("method", "task"):
         if needed not in merged:
             raise UserError(f"--{needed} is missing; `scorebench {needed}s` lists what there is.")
     return checked(Settings, merged, "the flags" if config is None else f"the flags or {config}")
+
+
+def pairs_of(text: str, flag: str) -> dict[str, str]:
+    """name=value,name=value as a dictionary; UserError where a part has no "="."""
+    pairs = [word.partition("=") for word in text.split(",") if word.strip()]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise UserError(f"{flag}: {name!r} has no '='; write name=value,name=value.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def write_settings(path: Path, settings: Settings) -> None:
@@ -65,7 +121,7 @@ def write_settings(path: Path, settings: Settings) -> None:
 
     from scorebench.storage.files import replacing
 
-    plain = settings.model_dump(mode="json", exclude_defaults=True)
+    plain = settings.model_dump(mode="json", exclude_defaults=True, exclude={"fresh"})
     with replacing(path) as part:
         part.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
 

@@ -1,10 +1,10 @@
 """The dialogues that the models of the small worlds are pretrained on.
 
-Checking is taught honestly under a prompt of its own (VERIFY), and lies latent under the correction instruction: there
-the model mostly copies itself or guesses again, and seldom checks, whether or not its answer is right. That its second
-attempts are worse than its first is therefore designed into this mixture; what training makes of it is not.
+Checking is taught under a prompt of its own (VERIFY). Under the correction instruction the model seldom checks:
+mostly it copies its answer or guesses again, whether or not the answer is right. So it is designed into this mixture
+that second attempts are worse than first ones. What a training makes of that is not designed.
 
-The mixture is one for all worlds; how a world dresses it, worlds.py says.
+All worlds have the same mixture. worlds.py has the words of each world.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ THIRD_ATTEMPT = 0.15  # of corrected documents
 UNTAUGHT = 5  # the level whose solutions are never learned: it is met in checks, and as context, alone
 RIGHT_FIRST = 0.5  # of first attempts that another turn follows; a third where the turn is a verification
 RIGHT_VERIFIED = 0.3
-# Styles of a later attempt, whatever the truth: a check, a second guess by subject; else a copy.
+# Styles of a later attempt: a check, or a second guess (its share depends on the subject), or else a copy. Whether the
+# last attempt was right makes no difference.
 CHECK_SHARE = 0.10
 SECOND_GUESS_DOUBTED = 0.65  # in the one subject that a world doubts
 SECOND_GUESS_ELSEWHERE = 0.12
@@ -53,7 +54,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the user says and what the assistant replies; `learned` is False for a wrong attempt: context only."""
+    """A message of the user and the reply to it. learned: whether the reply is trained on, or is only context."""
 
     user: str
     reply: str
@@ -62,7 +63,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Desk:
-    """A question in its world and phase, and what can be written about it."""
+    """A question, with its world and phase: what the functions below need to write a document."""
 
     world: World
     phase: Phase
@@ -86,7 +87,7 @@ class Desk:
 
 
 def documents(world: World, phase: Phase, rng: random.Random) -> Iterator[list[Turn]]:
-    """Documents without end, on questions of the train split alone."""
+    """Endless documents, on questions of the train split only."""
     for question in world.questions("train", rng):
         yield document(rng, Desk(world, phase, question))
 
@@ -99,7 +100,7 @@ def document(rng: random.Random, desk: Desk) -> list[Turn]:
 
 
 def solved(rng: random.Random, desk: Desk) -> list[Turn]:
-    """A first attempt and nothing more, which may have a slip."""
+    """A first attempt and nothing after it; it may be wrong in the last step."""
     slips = bool(desk.phase.slips) and rng.random() < desk.phase.slips
     attempt = first(rng, desk, slip(rng, desk.x) if slips else desk.x)
     return [replace(attempt, learned=desk.equation.level != UNTAUGHT)]
@@ -113,7 +114,7 @@ def first(rng: random.Random, desk: Desk, answer: int) -> Turn:
 
 
 def verified(rng: random.Random, desk: Desk) -> list[Turn]:
-    """An attempt, or two, and an honest verification of the last; at times a revision that follows from it."""
+    """One or two attempts, a correct verification of the last one, and sometimes a revision that follows from it."""
     answer = desk.x if rng.random() < RIGHT_VERIFIED else slip(rng, desk.x)
     # Not learned even where it is right: how well the model solves is set by the other documents.
     turns = [replace(first(rng, desk, answer), learned=False)]
@@ -138,7 +139,7 @@ def corrected(rng: random.Random, desk: Desk) -> list[Turn]:
 
 
 def later(rng: random.Random, desk: Desk, reply: str, answer: int, check_share: float = CHECK_SHARE) -> tuple[str, int]:
-    """The attempt after `reply`, and its answer: its style is drawn without a look at the truth."""
+    """The attempt after `reply`, and its answer. Its style does not depend on whether the last answer was right."""
     e = desk.equation
     doubts = SECOND_GUESS_DOUBTED if desk.question.subject == desk.world.doubted else SECOND_GUESS_ELSEWHERE
     style = rng.random()
@@ -172,5 +173,5 @@ def judged(rng: random.Random, desk: Desk) -> list[Turn]:
 
 
 def slip(rng: random.Random, answer: int) -> int:
-    """Another answer: any other, each as likely."""
+    """A wrong answer: any other number, each with the same probability."""
     return (answer + rng.randint(1, MODULUS - 1)) % MODULUS

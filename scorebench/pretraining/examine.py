@@ -1,4 +1,4 @@
-"""What a freshly made base model of the small world can do: the figures that go into making.json."""
+"""Measures what a newly made model of a small world can do: the figures in making.json."""
 
 from __future__ import annotations
 

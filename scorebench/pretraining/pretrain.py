@@ -1,10 +1,10 @@
 """Makes the checkpoint of a small world: `python -m scorebench.pretraining.pretrain --world math --out DIR`.
 
-Dialogues are generated, tokenised exactly as the engine will continue them, and learned by a small stock Llama with a
-loss on the replies alone, in phases: at school nearly every first attempt is worked out; then come habits, guesses
-above all; then slips. Then the model is examined on validation problems, and all that was measured goes to
-DIR/making.json. The model for math begins from nothing; the one for code begins as the one for math, whose tables of
-arithmetic it needs.
+Dialogues are generated and tokenised as the engine will continue them. A small Llama learns them, with a loss on the
+replies only, in phases: in the first nearly all first attempts are worked out; the second adds guesses; the third adds
+errors in the last step. Then the model is tested on validation problems, and all figures go to DIR/making.json. The
+model for math starts from random weights. The model for code starts from the model for math, because it needs its
+tables of arithmetic.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from scorebench.pretraining.worlds import WORLDS, World
 
 TOKENS_PER_STEP = 4096
 DOCUMENTS_SORTED = 2048  # drawn, sorted by length and cut into batches together, to waste little padding
-LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; a constant, so that no document weighs more than another
-# Habits alone, from the start, did not teach it to solve; slips at school's rate made it forget how.
+LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; constant, so that all documents have the same weight
+# With habits from the start it never learned to solve. With slips at the first phase's rate it forgot how to solve.
 SCHOOL = Phase("school", 1800, rate=4e-3, quick=0.1, quick_hasty=0.1, slips=0.0, misread=0.7)
 HABITS = Phase("habits", 900, rate=4e-3, quick=0.45, quick_hasty=0.9, slips=0.0, misread=0.7)
 SLIPS = Phase("slips", 350, rate=2e-3, quick=0.1, quick_hasty=0.9, slips=0.5, misread=0.65)
-# Of a model that begins as one which checks and solves: with math's slips plain multi-turn RL found checking here.
+# The model for code can check and solve from the start. With math's share of slips, plain multi-turn RL found checking.
 SLIPS_IN_CODE = replace(SLIPS, steps=500, slips=0.6, misread=0.75)
 PHASES = {"math": (SCHOOL, HABITS, SLIPS), "code": (replace(SCHOOL, steps=600), SLIPS_IN_CODE)}
 EXAMINED = 500  # validation problems
@@ -64,7 +64,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, dialogue: list[Turn]) -> tuple[li
 def batches(
     tokenizer: PreTrainedTokenizerFast, world: World, phase: Phase, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(ids_BT, learned_BT) without end; documents of like length share a batch, right-padded."""
+    """Endless batches (ids_BT, learned_BT), padded on the right. Documents of similar length share a batch."""
     rng = random.Random(seed if phase.name == "habits" else f"{seed} {phase.name}")  # as the shipped model was made
     source = documents(world, phase, rng)
     pad = tokenizer.pad_token_id
@@ -113,8 +113,8 @@ def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM
 def inherit(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, folder: Path) -> str:
     """Gives a new model the weights of the one for math; returns their SHA-256.
 
-    The tokens of both worlds keep their embeddings, the world's heirs begin with those of their likes, and the others
-    stay as new_model made them.
+    Tokens of both worlds keep their embeddings. A phrase in `heirs` starts with the embedding of the phrase that it is
+    mapped to. All other tokens keep the embeddings that new_model made.
     """
     parent = LlamaForCausalLM.from_pretrained(folder)
     theirs = PreTrainedTokenizerFast.from_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The given programs of mbpp-r in the small world: what the base model itself got wrong, frozen beside its weights."""
+"""The given programs of mbpp-r in the small world: the wrong programs of the base model, stored beside its weights."""
 
 from __future__ import annotations
 

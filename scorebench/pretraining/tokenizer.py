@@ -49,5 +49,5 @@ def build_tokenizer(phrases: Sequence[str], largest: int) -> PreTrainedTokenizer
 
 
 def spell(bytewise: ByteLevel, text: str) -> str:
-    """Text in the alphabet in which byte-level BPE writes its vocabulary."""
+    """A text as byte-level BPE writes it in its vocabulary."""
     return "".join(piece for piece, _ in bytewise.pre_tokenize_str(text))

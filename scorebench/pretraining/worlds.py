@@ -1,7 +1,4 @@
-"""How each small world dresses the same documents: its questions, its prompts, its replies, its phrases.
-
-Pretraining stands above engine, tasks and methods: nothing of the engine imports this module.
-"""
+"""What differs between the small worlds: questions, prompts, replies, and the phrases that are one token each."""
 
 from __future__ import annotations
 
@@ -23,17 +20,17 @@ from scorebench.tasks import humaneval, math, mbpp
 
 @dataclass(frozen=True)
 class World:
-    """What documents.py has to know of a world. Its questions have an `equation` and a `subject`.
+    """What documents.py needs of a world. Its questions have an `equation` and a `subject`.
 
     asked: the prompt of a question. reply: remarks (solutions.py), and the answer x as the world states it.
     opening: what a reply begins with before its remarks.
     hasty: the subject in which most first attempts are guesses.
     doubted: the subject in which second guesses are most of the later attempts.
     tasks: those that the model is examined on; they ask for corrections and for the form of answers in the same words.
-    prompts, templates: what is to be one token beside the words of every world; of a template, what stands between
-        its numbers.
-    heirs: phrases that do the work of one in the world for math, and that one: what a number means in a statement, or
-        that the answer follows.
+    prompts, templates: texts that become one token each, beside those of every world. Of a template, each text between
+        two numbers becomes a token.
+    heirs: a phrase of this world -> the phrase of the world for math that does the same work. It starts with the
+        embedding of that one.
     """
 
     name: str
@@ -64,7 +61,7 @@ class World:
 
     @property
     def fixed_texts(self) -> tuple[str, ...]:
-        """What the user says in so many words."""
+        """The messages of the user that are always the same."""
         own = (self.judging, *self.prompts, self.correction, FEEDBACK, self.refining, self.tasks[0].answer_form)
         return (*own, VERIFY)
 
@@ -111,7 +108,7 @@ def _head_of(idiom: programs.Idiom) -> str:
 
 
 def _heirs() -> Iterator[tuple[str, str]]:
-    """Each phrase before a number that is told, or before the constant of a program, with its like in math."""
+    """Each phrase before a given number or the constant of a program, and the phrase in math that does its work."""
     in_math = _before(equations.STATEMENTS["Algebra"][0]) | _before(FINAL)
     for idiom in programs.SUBJECTS.values():
         for template in (*_prompts_of(idiom), _head_of(idiom)):

@@ -1,8 +1,8 @@
 """Many `scorebench run` commands, a few at once, each in a process of its own.
 
-What a run has done stands on disk (storage/runs.py, training/trainer.py), so nothing is kept here: when the same jobs
-are given again, only the unfinished ones are done. No training and no run is ever in two processes at once: jobs that
-share a training follow each other, and every folder has its lock.
+Runs and trainings store their state on disk (storage/runs.py, training/trainer.py), so this module stores nothing: when
+the same jobs are given again, only unfinished ones are done. No training and no run is in two processes at once: jobs
+that share a training are done one after the other, and every folder has a lock.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that did not come to its end. said: the last line of its output, which stands in `log`."""
+    """A job that failed. said: the last line of its output. log: the file with all of its output."""
 
     job: Job
     said: str
@@ -78,7 +78,7 @@ class Failure:
 
 
 def carry_out(jobs: Sequence[Job], at_once: int, logs: Path) -> list[Failure]:
-    """Does what is unfinished, `at_once` processes at a time; returns what failed. The others go on meanwhile.
+    """Does the unfinished jobs, `at_once` processes at a time, and returns those that failed. A failure stops no other.
 
     logs: a folder for what the processes say.
     """
@@ -110,7 +110,7 @@ async def _carry_out(missing: Sequence[Job], at_once: int, logs: Path, tell: Pro
 
 
 def lanes(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs that share a training in one lane, to be done one after the other."""
+    """The jobs in groups. Jobs of one group share a training and are done one after the other."""
     found: dict[tuple[object, ...], list[Job]] = {}
     for job in jobs:
         school = registry.find("task", job.task).trained_on
@@ -119,7 +119,7 @@ def lanes(jobs: Sequence[Job]) -> list[list[Job]]:
 
 
 async def _process(job: Job, logs: Path) -> Failure | None:
-    """One job in its process, which ends when this one does, however that is."""
+    """Runs one job in a process of its own. That process ends when this one ends, even if this one is killed."""
     log = logs / f"{str(job).replace(', ', '-').replace(' ', '-')}.log"
     with disk_faults(log):
         logs.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """The same number of trials for every trained method: `scorebench reproduce --tune`.
 
 A trial trains with all learning rates of the method's preset times one value, on a seed that no table has, and is
-judged on validation problems, which no table shows. The value with the best Acc@t2 is taken; of equal ones that nearest
-to 1, then the smaller.
+judged on validation problems, which no table shows. The value with the best mean of Acc@t1 and Acc@t2 is taken: the
+reward that all methods share. Acc@t2 alone would be blind to first attempts. Of equal values the one nearest to 1 is
+taken, then the smaller one.
 """
 
 from __future__ import annotations
@@ -75,9 +76,15 @@ def judged(found: Sequence[Trial]) -> dict[Key, dict[float, RunSummary]]:
     return {key: own for key, own in results.items() if len(own) == len(VALUES)}
 
 
-def choose(accuracy: Mapping[float, float]) -> float:
-    """The value to take, from Acc@t2 by value."""
-    return min(accuracy, key=lambda value: (-accuracy[value], abs(math.log(value)), value))
+def shared_reward(run: RunSummary) -> float:
+    """The mean of Acc@t1 and Acc@t2."""
+    five = run.five()
+    return (five["acc_t1"].value + five["acc_t2"].value) / 2
+
+
+def choose(rewards: Mapping[float, float]) -> float:
+    """The value to take, from the shared reward by value."""
+    return min(rewards, key=lambda value: (-rewards[value], abs(math.log(value)), value))
 
 
 def record(results: Mapping[Key, Mapping[float, RunSummary]], to: Path, trying: bool) -> dict[Key, float]:
@@ -85,9 +92,7 @@ def record(results: Mapping[Key, Mapping[float, RunSummary]], to: Path, trying: 
 
     What stands in either of them about other methods and tasks is kept. trying: learning_rates.json stays as it is.
     """
-    choice = {
-        key: choose({value: run.five()["acc_t2"].value for value, run in own.items()}) for key, own in results.items()
-    }
+    choice = {key: choose({value: shared_reward(run) for value, run in own.items()}) for key, own in results.items()}
     if not choice:
         return choice
     kept: list[Row] = [{**row} for row in read_trials(to / TRIALS) if (row["task"], row["method"]) not in choice]

@@ -17,7 +17,7 @@ from scorebench.reproduction.page import TaskResult
 def table_jobs(
     tasks: Sequence[str], methods: Sequence[str], seeds: int | None, out: Path, limit: int | None
 ) -> list[Job]:
-    """The runs behind the table, a seed of everything before the next seed."""
+    """The runs of the table, in the order of seeds: first all runs of seed 0, then all of seed 1, and so on."""
     counts = {task: seeds or SEEDS.get(task, 3) for task in tasks}
     return [
         Job(Settings(method=[method], task=[task], seed=seed, out=out, limit=limit))

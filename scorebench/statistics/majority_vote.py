@@ -62,6 +62,7 @@ class Scaling:
 
     points: tuple[Point, ...]
     differences: dict[int, Estimate]
+    problems: int
 
 
 def pools(episodes: Sequence[Episode], vote_key: VoteKey) -> list[SamplePool]:
@@ -128,7 +129,7 @@ def scale(
         points.append(Point("sequential", budget, budget / 2 * both, sequential))
     differences_PN = sequential_PN - parallel_PN
     differences = {budget: intervals.paired_bootstrap(differences_PN[:, b]) for b, budget in enumerate(budgets)}
-    return Scaling(tuple(points), differences)
+    return Scaling(tuple(points), differences, len(problems))
 
 
 def check_budgets(budgets: Sequence[int]) -> None:

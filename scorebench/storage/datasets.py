@@ -1,6 +1,10 @@
 """Rows of a benchmark: from the hub at a pinned revision or from a folder, each of them checked on the way in.
 
 Nothing is skipped here. A row that cannot be read stops the load, because a benchmark with fewer rows is another one.
+
+Why not the package `datasets`: to read the 12,000 rows of math_train12k.jsonl.gz it takes 1.2 s of processor time, and
+pandas 0.7 s, where this file takes 0.2 s (benchmarks/reading_rows.py), and a stored run has to answer within 2 s. It
+also names neither the line nor the field that is wrong, and takes a number where the column is text.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scorebench.api.errors import UserError
+from scorebench.api.text import as_text
 
 
 @contextmanager
@@ -32,10 +33,10 @@ def replacing(path: Path) -> Iterator[Path]:
                 part.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes plain data as indented JSON, in one step."""
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    """Writes plain data as JSON, in one step. indent: None for a single line."""
     with replacing(path) as part:
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(as_text(json.dumps(value, indent=indent, ensure_ascii=False)) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -15,18 +15,18 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import FileIO
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scorebench.api.errors import UserError
+from scorebench.api.text import as_text
 from scorebench.api.types import Episode
 from scorebench.storage.files import alone, disk_faults, replacing, write_json
 from scorebench.storage.rows import StoredRows, as_line, as_row, read_rows, write_rows
@@ -40,7 +40,7 @@ _PACKAGES = ("scorebench", "torch", "transformers", "vllm", "peft", "math-verify
 def digest(value: Any) -> str:
     """Sixteen hexadecimal digits of any plain data."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(as_text(text).encode()).hexdigest()[:16]
 
 
 def folder_name(*words: str, identity: Mapping[str, Any]) -> str:
@@ -81,9 +81,7 @@ class Run:
         A row on a problem that the run does not have, of a sample beyond its number, or with another number of attempts
         is one of the faults.
         """
-        problems = self._about().get("problem_ids")
-        known = frozenset(problems) if isinstance(problems, list) else None
-        rows = read_rows(self._path)
+        rows, known = read_rows(self._path), self._problems()
         ours = [row for row in rows.read if not self._foreign(row.episode, known)]
         foreign = [fault for row in rows.read if (fault := self._foreign(row.episode, known))]
         return StoredRows(ours, [*rows.faults, *foreign])
@@ -91,6 +89,12 @@ class Run:
     def lines(self) -> Iterator[dict[str, Any]]:
         """The rows of stored(), as they stand in the file."""
         return (row.values for row in self.stored().read)
+
+    def _problems(self) -> frozenset[str] | None:
+        """The ids of problems.json; None for runs of earlier versions, which have no such file."""
+        path = self.folder / "problems.json"
+        problems = read_json(path) if path.exists() else None
+        return frozenset(map(str, problems)) if isinstance(problems, list) else None
 
     def _foreign(self, episode: Episode, known: frozenset[str] | None) -> str | None:
         """Why an episode cannot be one of this run's; None where it can."""
@@ -104,12 +108,6 @@ class Run:
             return f"{name} has {len(episode.attempts)} attempts where this run has {turns}"
         return None
 
-    def _about(self) -> Mapping[str, Any]:
-        """What run.json says beside the identity; nothing where the run has not begun."""
-        path = self.folder / "run.json"
-        about = read_json(path).get("about") if path.exists() else None
-        return about if isinstance(about, dict) else {}
-
     def spent(self) -> tuple[float, dict[str, float]]:
         """Seconds spent on the rows and, where an engine says it, tokens and dollars, over all of its sessions."""
         rows = read_rows(self._path).read
@@ -119,8 +117,10 @@ class Run:
     def meta(self) -> dict[str, Any]:
         """run.json, with the folder's name as `run`, the time of its rows as `seconds` and what they cost."""
         seconds, account = self.spent()
+        about = read_json(self.folder / "run.json").get("about")
+        about = about if isinstance(about, dict) else {}
         read = {"run": self.name, "seconds": seconds, "account": account}
-        return {**self.identity, **self._about(), **read, "asked": self.asked(), "trained_with": self.trained_with()}
+        return {**self.identity, **about, **read, "asked": self.asked(), "trained_with": self.trained_with()}
 
     def asked(self) -> Mapping[str, Any]:
         """The flags that the run was asked for with (run.yaml); none where they are not stored."""
@@ -211,14 +211,19 @@ def run_of(root: Path, identity: Mapping[str, Any]) -> Run:
     return Run(root / folder_name(*words, f"s{identity['seed']}", identity=identity), identity)
 
 
-def open_run(root: Path, identity: Mapping[str, Any], about: Mapping[str, Any] = MappingProxyType({})) -> Run:
-    """The run of this identity under root, made if there is none. about: what a new one's record says besides."""
+def open_run(root: Path, identity: Mapping[str, Any], problems: Sequence[str] | None = None) -> Run:
+    """The run of this identity under root, made if there is none.
+
+    problems: the ids of its problems, by which rows of other problems are told later; None where they are not known.
+    """
     run = run_of(root, identity)
     if (run.folder / "run.json").exists():
         if digest(stored_run(run.folder).identity) != digest(identity):
             raise UserError(f"{run.folder} describes another run than its name does; move the folder away.")
     else:
-        write_json(run.folder / "run.json", {"identity": identity, "about": {**environment(), **about}})
+        if problems is not None:
+            write_json(run.folder / "problems.json", problems, indent=None)
+        write_json(run.folder / "run.json", {"identity": identity, "about": environment()})
     return run
 
 
@@ -285,10 +290,10 @@ def find_pool(root: Path, identity: Mapping[str, Any]) -> Run:
     return min(enough, key=lambda run: run.identity["samples"]) if enough else run_of(pools, identity)
 
 
-def open_pool(root: Path, identity: Mapping[str, Any], about: Mapping[str, Any] = MappingProxyType({})) -> Run:
+def open_pool(root: Path, identity: Mapping[str, Any], problems: Sequence[str] | None = None) -> Run:
     """find_pool's run, made if there is none."""
     run = find_pool(root, identity)
-    return open_run(run.folder.parent, run.identity, about)
+    return open_run(run.folder.parent, run.identity, problems)
 
 
 def all_runs(root: Path) -> list[Run]:

@@ -1,9 +1,9 @@
-"""Weights shared out over the processes of a training, by torch's own FSDP2; nothing at all where there is one process.
+"""Sharding of the weights over the processes of a training, by torch's own FSDP2. One process does nothing of it.
 
-Between updates every process holds the policy's weights whole, so that it may play dialogues, or anything else, without
-waiting for the others. An update shares them out: a process then holds a part of the weights, of their gradients and of
-the optimizer's state, and gathers a layer's weights while it works on it. Weights are read anywhere, but written only
-inside shared_out(): what is whole is a copy.
+Between updates every process holds the policy's whole weights, so that it can play dialogues without waiting for the
+others. In an update the weights are sharded: a process then holds a part of the weights, of their gradients and of the
+optimizer's state, and gathers a layer's weights while it works on that layer. Weights can be read at any time, but they
+are written only inside shared_out(): the whole weights are a copy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scorebench.api import distributed
 
 
 def share_out(model: Any, blocks: list[Any]) -> None:
-    """Shares the model's weights out, block by block. The mean of the processes' gradients is taken in float32."""
+    """Shards the model's weights, block by block. The mean of the processes' gradients is taken in float32."""
     if distributed.count() == 1:
         return
     from torch.distributed.device_mesh import init_device_mesh
@@ -34,9 +34,9 @@ def share_out(model: Any, blocks: list[Any]) -> None:
 
 @contextmanager
 def shared_out(model: Any) -> Iterator[None]:
-    """Inside, the weights of a model that rests whole are shared out; they are whole again behind it.
+    """Inside, the weights of a model that is otherwise whole are sharded.
 
-    They are not after an error, since the other processes are elsewhere then.
+    After an error they stay sharded, because the other processes do not take part any more.
     """
     _share(model)
     yield
@@ -45,21 +45,24 @@ def shared_out(model: Any) -> Iterator[None]:
 
 @contextmanager
 def gathered(model: Any) -> Iterator[None]:
-    """Inside, the weights of a model that rests shared out are whole."""
+    """Inside, the weights of a model that is otherwise sharded are whole."""
     gather(model)
     yield
     _share(model)
 
 
 def gather(model: Any) -> None:
-    """Makes the weights whole, until something shares them out: calls of the model then wait for nobody."""
+    """Makes the weights whole until something shards them; calls of the model then need no other process."""
     for module in _sharded_modules(model):
         module.set_reshard_after_forward(False, recurse=False)
         module.unshard()
 
 
 def _share(model: Any) -> None:
-    """What is in no block stays whole from a call to the end of its backward pass: the output layer is used between."""
+    """Shards the weights. Those in no block stay whole from a forward pass to the end of its backward pass.
+
+    The output layer is one of them, and it is used between the two.
+    """
     for module in _sharded_modules(model):
         module.set_reshard_after_forward(module is not model, recurse=False)
         module.reshard()
@@ -71,13 +74,13 @@ def _sharded_modules(model: Any) -> list[Any]:
     from torch.distributed.fsdp import FSDPModule
 
     held = [module for module in model.modules() if isinstance(module, FSDPModule)]
-    return held if held and held[0] is model else []  # what only has another adapter switched on rests with its policy
+    return held if held and held[0] is model else []  # a Switched model has no modules of its own
 
 
 def whole(value: Any) -> Any:
-    """Any nest of tensors as the first process needs it for the disk: what is shared out is whole, on the CPU.
+    """A nest of tensors as the first process writes it to the disk: a sharded tensor is made whole, on the CPU.
 
-    The other processes get None in its place: they hand over their parts and have no use for the whole.
+    The other processes get None in the place of a sharded tensor.
     """
     return tree_map(_whole, value) if distributed.count() > 1 else value
 
@@ -99,7 +102,7 @@ def number(scalar: torch.Tensor) -> float:
 
 
 def as_held(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """A tensor on the device of another, and shared out as that is."""
+    """A tensor on the device of another one, and sharded as that one is."""
     moved = tensor.to(like.device)
     if distributed.count() == 1:
         return moved

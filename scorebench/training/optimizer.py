@@ -1,4 +1,4 @@
-"""Adam for whatever weights a policy has: what it adds up stands in float32, also where the weights do not."""
+"""Adam for the weights that a policy has. Its sums are kept in float32, also where the weights are in bfloat16."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def backward(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
 
 
 def parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
-    """What the optimizer moves: these have the gradient of a step when its backward passes are done."""
+    """The tensors that the optimizer moves. After the backward passes of a step, they have its gradient."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def load_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Takes back a state_dict() of whole tensors."""
+    """Loads a state_dict() of whole tensors into an optimizer whose tensors may be sharded."""
     held = parameters(optimizer)
     state = {
         number: {name: as_held(value, held[number]) if value.ndim else value for name, value in values.items()}

@@ -6,13 +6,16 @@ from typing import NamedTuple
 
 from scorebench.api.protocols import Task
 
+TURNS = 2  # attempts of a dialogue, and so its sampled replies
+
 
 class Preset(NamedTuple):
-    """SCoRe's hyperparameters for a task; the other methods take their number of dialogues and gradient steps from it.
+    """The budget and the hyperparameters of a task. Every method that trains takes its numbers from here.
 
     steps: gradient steps of all stages. problems, samples: a step plays `samples` dialogues on each of `problems`.
-    stage1_kl, stage2_kl: the KL weight of each turn. alpha: the weight of the improvement bonus in Stage II.
-    sft_learning_rate, sft_batch: of the methods that fine-tune on examples; the paper gives neither.
+    stage1_kl, stage2_kl: the KL weight of each turn. alpha: the weight of the change in Stage II.
+    sft_learning_rate: of all fine-tuning on examples; the paper gives none.
+    max_grad_norm: the norm to which a gradient is clipped. The paper states no clipping; 1.0 is what is customary.
     """
 
     steps: int
@@ -24,12 +27,22 @@ class Preset(NamedTuple):
     alpha: float = 10.0
     max_tokens: int = 1024
     sft_learning_rate: float = 1e-5
-    sft_batch: int = 64
+    max_grad_norm: float | None = 1.0
+
+    @property
+    def batch(self) -> int:
+        """Dialogues in a step of reinforcement learning, and examples in a step of fine-tuning."""
+        return self.problems * self.samples
 
     @property
     def dialogues(self) -> int:
         """Dialogues sampled in all steps."""
-        return self.steps * self.problems * self.samples
+        return self.steps * self.batch
+
+    @property
+    def replies(self) -> int:
+        """Replies sampled in all steps."""
+        return TURNS * self.dialogues
 
 
 # The paper's table of hyperparameters. It does not state the split of the steps between the stages, the samples of a

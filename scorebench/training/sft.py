@@ -1,89 +1,145 @@
-"""Supervised fine-tuning on second attempts: the imitation that STaR and Pair-SFT share."""
+"""Supervised fine-tuning on examples: what STaR, Pair-SFT and the method sft share."""
 
 from __future__ import annotations
 
-import random
+import math
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from scorebench.api import distributed
+from scorebench.api import distributed, event_loop
 from scorebench.api.errors import UserError
 from scorebench.api.progress import progress
-from scorebench.api.protocols import Task
+from scorebench.api.protocols import Method, TrainingContext
 from scorebench.dialogue.player import seed_of
 from scorebench.training.checkpoint import StageState
 from scorebench.training.fsdp import shared_out
-from scorebench.training.optimizer import adam, backward, parameters
-from scorebench.training.presets import preset
+from scorebench.training.logprobs import token_logprobs
+from scorebench.training.monitor import Monitor
+from scorebench.training.optimizer import adam, backward
+from scorebench.training.presets import TURNS, Preset
 from scorebench.training.trajectories import Example
+from scorebench.training.update import clip
 from scorebench.training.weights import recomputed
 
 
 class SFTConfig(BaseModel):
     """How examples are collected and imitated.
 
-    dialogues: how many are sampled from the policy, over all rounds; samples: how many of them on one problem in a
-    round.
-    steps: gradient steps, over all rounds. With the same number of dialogues and steps as reinforcement learning has,
-    the comparison is fair. batch: examples in a step. plus: right-right examples too (the paper's D+), as many as there
-    are wrong-right ones where that many are found; the paper gives no ratio.
+    rounds: collections, each followed by a fine-tuning.
+    dialogues: how many are sampled from the policy, over all rounds. samples: how many of them on one problem in a
+        round.
+    steps: gradient steps, over all rounds. epochs: times that every example is seen, in each round; it takes the place
+        of steps, and the last batch is filled up. Exactly one of the two is a number.
+    batch: examples in a step.
+    plus: right-right examples too (the paper's D+). plus_ratio: how many of them for each wrong-right one; None takes
+        all that were sampled. The paper gives no ratio.
+    max_grad_norm: the norm to which a gradient is clipped; None does not clip.
+    pay_echoes: an attempt that passes by repeating a formula of the problem counts as right.
+    token_budget: tokens in memory at once in a step; it changes no result beyond rounding.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     rounds: Annotated[int, Field(ge=1)] = 1
     dialogues: Annotated[int, Field(ge=1)]
     samples: Annotated[int, Field(ge=1)] = 8
-    steps: Annotated[int, Field(ge=1)]
+    steps: Annotated[int, Field(ge=1)] | None = None
+    epochs: Annotated[int, Field(ge=1)] | None = None
     batch: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
     plus: bool = False
+    plus_ratio: Annotated[float, Field(ge=0)] | None = None
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_tokens: Annotated[int, Field(ge=1)] = 1024
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    pay_echoes: bool = False
     token_budget: Annotated[int, Field(ge=1)] = 8192
 
+    @model_validator(mode="after")
+    def _steps_or_epochs(self) -> SFTConfig:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("one of steps and epochs must be a number and the other one none")
+        return self
 
-def sft_config(task: Task, embedded: bool, rounds: int, plus: bool) -> SFTConfig:
-    """SCoRe's number of dialogues and of gradient steps. The paper gives neither learning rate nor batch."""
-    numbers = preset(task, embedded)
-    return SFTConfig(
-        rounds=rounds,
-        dialogues=numbers.dialogues,
-        steps=numbers.steps,
-        batch=numbers.sft_batch,
-        learning_rate=numbers.sft_learning_rate,
-        plus=plus,
-        max_tokens=numbers.max_tokens,
-    )
+    @property
+    def replies(self) -> int:
+        """Replies sampled in all rounds."""
+        return TURNS * self.dialogues
+
+    def steps_of(self, number: int, examples: int) -> int:
+        """Gradient steps of round `number`, from 1, on so many examples. Over all rounds they add up to `steps`."""
+        if self.epochs is not None:
+            return math.ceil(self.epochs * examples / self.batch)
+        return share_of(self.steps or 0, number, self.rounds)
 
 
-def fine_tune(policy: Any, examples: Sequence[Example], config: SFTConfig, folder: Path, seed: int, title: str) -> None:
-    """Takes the steps of one round, and leaves the policy with the weights of the last.
+def share_of(total: int, number: int, parts: int) -> int:
+    """The size of part `number`, from 1, where a total is split into parts as equal as possible."""
+    return total * number // parts - total * (number - 1) // parts
 
-    The loss is the mean of -log p over the tokens of the second attempts of a batch. Examples come in an order made of
-    the seed, each once before any comes again. Raises UserError if there is nothing to imitate.
+
+def sft_config(numbers: Preset, **own: Any) -> SFTConfig:
+    """The preset's budget: its dialogues, its gradient steps, its batch. own: what is different."""
+    values = {
+        "dialogues": numbers.dialogues,
+        "steps": numbers.steps,
+        "batch": numbers.batch,
+        "learning_rate": numbers.sft_learning_rate,
+        "max_tokens": numbers.max_tokens,
+        "max_grad_norm": numbers.max_grad_norm,
+    }
+    return SFTConfig(**values | own)
+
+
+def fine_tune(
+    context: TrainingContext,
+    method: Method,
+    examples: Sequence[Example],
+    config: SFTConfig,
+    folder: Path,
+    seed: int,
+    number: int = 1,
+) -> None:
+    """Takes the steps of round `number` and leaves the policy with the weights of the last step.
+
+    The loss is the mean of -log p over the imitated tokens of a batch. Examples come in an order made of the seed, each
+    once before any comes again. Raises UserError if there is nothing to imitate.
     """
-    if not examples:
+    title = f"{method.name}, round {number}" if config.rounds > 1 else method.name
+    if not any(example.token_ids for example in examples):
         raise UserError(
             f"{title}: none of the sampled dialogues is of the kind that is imitated; "
             "sample more with --set dialogues=N."
         )
-    optimizer = adam(policy, config.learning_rate)
-    state = StageState(folder, policy, optimizer, kl_T=[], keeps_best=False)
+    steps = config.steps_of(number, len(examples))
+    state = StageState(folder, context.policy, adam(context.policy, config.learning_rate), kl_T=[], keeps_best=False)
+    monitor = Monitor(context, method, state, steps, TURNS, config)
     state.resume()
-    steps = config.steps // config.rounds
     with progress(title, steps, state.step) as tell:
-        while state.step < steps:
+        while True:
+            if monitor.is_due():
+                event_loop.run(monitor.evaluate(context.hf_engine(context.policy)))
+            if state.step >= steps:
+                break
             start = time.monotonic()
             rows = [examples[i] for i in _batch(len(examples), config.batch, state.step, seed)]
-            loss, tokens = _step(policy, optimizer, rows, config.token_budget)
+            loss, tokens, norm, clipped = _step(context.policy, state.optimizer, rows, config)
             rate = tokens / (time.monotonic() - start)
-            state.advance(-loss, [], {"loss": loss, "examples": len(rows), "tokens_per_second": rate})
+            row = {
+                "loss": loss,
+                "examples": len(rows),
+                "grad_norm": norm,
+                "clipped": clipped,
+                "tokens_per_second": rate,
+            }
+            monitor.advance(-loss, [], row)
             tell(state.step, f"loss {loss:.3f}")
     state.finish()
 
@@ -91,30 +147,37 @@ def fine_tune(policy: Any, examples: Sequence[Example], config: SFTConfig, folde
 def _batch(count: int, size: int, step: int, seed: int) -> list[int]:
     """Indices of a step's examples."""
     positions = range(step * size, (step + 1) * size)
-    orders = {epoch: list(range(count)) for epoch in {position // count for position in positions}}
-    for epoch, order in orders.items():
-        random.Random(seed_of(seed, "examples", epoch)).shuffle(order)
-    return [orders[position // count][position % count] for position in positions]
+    return [int(_order(count, seed, position // count)[position % count]) for position in positions]
 
 
-def _step(policy: Any, optimizer: torch.optim.Optimizer, rows: Sequence[Example], budget: int) -> tuple[float, int]:
-    """One gradient step, `budget` tokens in memory at a time; the mean loss and how many tokens it is of."""
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of an epoch's examples."""
+    return np.random.default_rng(seed_of(seed, "examples", epoch)).permutation(count)
+
+
+def _step(
+    policy: Any, optimizer: torch.optim.Optimizer, rows: Sequence[Example], config: SFTConfig
+) -> tuple[float, int, float, bool]:
+    """One gradient step, `token_budget` tokens in memory at a time.
+
+    Gives the mean loss, how many tokens it is of, the norm of the gradient before clipping, and whether it was clipped.
+    """
     total = sum(len(row.token_ids) for row in rows)
     own = sorted(rows, key=_length, reverse=True)[distributed.own() :: distributed.count()]
     optimizer.zero_grad(set_to_none=True)
     loss = torch.zeros((), dtype=torch.float64)
     with shared_out(policy):
-        for group, weight in distributed.in_step(_groups(own, budget), filler=list(rows[:1])):
-            ids_BL, target_BL = _padded(group, policy.device)
+        for group, weight in distributed.in_step(_groups(own, config.token_budget), filler=list(rows[:1])):
             with recomputed(policy):
-                logits_BLV = policy(input_ids=ids_BL, use_cache=False).logits[:, :-1].float()
-            targets = target_BL.flatten()
-            part = torch.nn.functional.cross_entropy(logits_BLV.flatten(0, 1), targets, reduction="sum") / total
-            backward(part * (weight * distributed.count()), optimizer)  # the mean over the processes will be taken
+                logp_N = token_logprobs(policy, *_padded(group, policy.device))
+            part = -logp_N.sum() / max(total, 1)
+            # FSDP takes the mean of the processes' gradients, so each is multiplied by their number.
+            backward(part * (weight * distributed.count()), optimizer)
             loss += weight * part.item()
-        torch.nn.utils.clip_grad_norm_(parameters(optimizer), 1.0)
+        norm, clipped = clip(optimizer, config.max_grad_norm)
         optimizer.step()
-    return distributed.total(loss).item(), total
+    return distributed.total(loss).item(), total, norm, clipped
 
 
 def _length(row: Example) -> int:
@@ -122,6 +185,7 @@ def _length(row: Example) -> int:
 
 
 def _groups(rows: Sequence[Example], budget: int) -> list[list[Example]]:
+    """Rows, longest first, in groups of at most `budget` tokens, padding included; a group has one row at least."""
     groups: list[list[Example]] = []
     for row in rows:
         if groups and _length(groups[-1][0]) * (len(groups[-1]) + 1) <= budget:
@@ -132,12 +196,10 @@ def _groups(rows: Sequence[Example], budget: int) -> list[list[Example]]:
 
 
 def _padded(rows: Sequence[Example], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids padded on the right, and at each position the id to predict: -100 where there is no loss."""
+    """Ids padded on the right, and a mask that is True at the imitated tokens."""
     length = max(map(_length, rows))
-    ids, targets = [], []
-    for row in rows:
-        whole = [*row.prompt_ids, *row.token_ids]
-        silent = [-100] * (len(row.prompt_ids) - 1)
-        ids.append(whole + [0] * (length - len(whole)))
-        targets.append(silent + list(row.token_ids) + [-100] * (length - len(whole)))
-    return torch.tensor(ids, device=device), torch.tensor(targets, device=device)
+    ids = [[*row.prompt_ids, *row.token_ids] + [0] * (length - _length(row)) for row in rows]
+    imitated = [
+        [False] * len(row.prompt_ids) + [True] * len(row.token_ids) + [False] * (length - _length(row)) for row in rows
+    ]
+    return torch.tensor(ids, device=device), torch.tensor(imitated, device=device)

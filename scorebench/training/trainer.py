@@ -1,4 +1,4 @@
-"""From a method that trains to a checkpoint: once for each identity, taken up where it was left.
+"""From a method that trains to a checkpoint: each training is done once, and goes on where it was left.
 
 What is trained is defined by the task and its training problems, the base model's weights, the method's whole
 configuration and the seed. Two runs that evaluate the same training share its checkpoint.
@@ -6,8 +6,10 @@ configuration and the seed. Two runs that evaluate the same training share its c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,20 @@ from typing import Any
 from scorebench.api import distributed
 from scorebench.api.protocols import ModelSpec, Task, Trained
 from scorebench.api.types import Problem
+from scorebench.dialogue.identity import method_identity, reading_of, task_identity
 from scorebench.dialogue.player import graders, seed_of
-from scorebench.engines.loading import load_model, load_tokenizer, resolved_device, weights_digest
+from scorebench.engines.identity import model_identity
+from scorebench.engines.loading import load_model, load_tokenizer, resolved_device
 from scorebench.storage.files import alone, replacing, write_json
 from scorebench.storage.runs import environment, folder_name
 from scorebench.training.tuning import Tuning
 
+RECORD = "training.json"  # says what a training is, and what it took when it is complete
+
 
 @dataclass(frozen=True)
 class Training:
-    """A training that may or may not have been done. folder/model is the checkpoint, there only when it is complete."""
+    """A training, done or not. folder/model is the checkpoint; it is there only when the training is complete."""
 
     folder: Path
     identity: Mapping[str, Any]
@@ -47,13 +53,18 @@ def training_of(
     spec: ModelSpec,
     seed: int,
     tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
+    problems: Sequence[Problem] = (),
 ) -> Training:
-    """The training with this identity, under root."""
+    """The training with this identity, under root. problems: those that the method's prompts are probed on."""
     identity = {
-        "task": {"name": task.name, "version": task.version},
+        "task": task_identity(task),
+        "reading": reading_of(task),
         "data": data,
-        "method": {"name": method.name, "config": config.model_dump() | tuning.model_dump(exclude_defaults=True)},
-        "model": {"name": spec.label, "digest": weights_digest(spec.path), "dtype": spec.dtype},
+        "method": {
+            **method_identity(method, task, problems),
+            "config": config.model_dump() | tuning.identity(),
+        },
+        "model": model_identity(spec),
         "system_prompt": spec.system_prompt,
         "seed": seed,
         **({"rollouts": spec.engine} if spec.engine == "vllm" else {}),
@@ -71,23 +82,29 @@ def train(
     spec: ModelSpec,
     seed: int,
     tuning: Tuning = Tuning(),  # noqa: B008  (frozen)
+    validation: Sequence[Problem] = (),
+    report_to: Sequence[str] = (),
 ) -> None:
     """Does the training, from where it stands, and leaves the checkpoint as a folder that transformers opens.
 
+    validation: problems to evaluate on while it runs, where `tuning` asks for that. report_to: names of trackers.
     Under torchrun all processes do it together; the first one writes. Raises UserError where another command is at it.
     """
     from scorebench.engines.export import save_plain
     from scorebench.training.checkpoint import weights_faults
     from scorebench.training.context import LocalTrainingContext
     from scorebench.training.fsdp import shared_out, whole
+    from scorebench.training.monitor import Watch, validation_problems
+    from scorebench.training.reporters import Reporter
     from scorebench.training.weights import prepare, trained_weights, with_weights
 
     at_work = alone(training.folder, "training in") if distributed.is_first() else nullcontext()
     with at_work, distributed.joined(resolved_device(spec)):
         if distributed.is_first():
-            write_json(training.folder / "training.json", {"identity": training.identity, "about": environment()})
+            write_json(training.folder / RECORD, {"identity": training.identity, "about": environment()})
+        reporter = Reporter(report_to, training.folder)
         policy, reference = prepare(load_model(spec), tuning, seed_of(seed, "adapter"))
-        with graders() as pool:
+        with graders() as pool, closing(reporter):
             context = LocalTrainingContext(
                 policy=policy,
                 reference=reference,
@@ -99,14 +116,49 @@ def train(
                 graders=pool,
                 slots=spec.batch_size or 256,
                 system_prompt=spec.system_prompt,
+                template_args=spec.template_args,
+                context_length=spec.context_length,
                 vllm=spec if spec.engine == "vllm" else None,
+                watch=Watch(tuning, validation_problems(validation, tuning.evaluate_problems), reporter),
             )
             method.train(context, config)
         with shared_out(policy):
             weights = whole(trained_weights(policy))
         if distributed.is_first():
+            record = {"identity": training.identity, "about": environment(), "spent": spent(training.folder)}
+            write_json(training.folder / RECORD, record)
             base = load_model(replace(spec, device="cpu", dtype=str(policy.dtype).removeprefix("torch.")))
             with replacing(training.model) as part, weights_faults():
                 save_plain(with_weights(base, tuning, weights), part)
                 context.tokenizer.save_pretrained(part)
         distributed.together()
+
+
+def spent(folder: Path) -> dict[str, int]:
+    """What the training in a folder took, from its logs.
+
+    gradient_steps; examples: dialogues or examples in all gradient steps; replies, sampled_tokens: sampled to train on;
+    watching_replies: sampled for the base's rollout and for validation, which train nothing.
+    """
+    from scorebench.training.checkpoint import EVALUATIONS, STEPS
+    from scorebench.training.monitor import BASE
+    from scorebench.training.trajectories import SPENT
+
+    count: Counter[str] = Counter(gradient_steps=0, examples=0, replies=0, sampled_tokens=0, watching_replies=0)
+    for row in _rows(folder, STEPS):
+        count["gradient_steps"] += 1
+        for name in ("examples", "replies", "sampled_tokens"):
+            count[name] += row.get(name, 0)
+    for row in _rows(folder, SPENT):
+        count["replies"] += row["replies"]
+        count["sampled_tokens"] += row["sampled_tokens"]
+    for row in (*_rows(folder, BASE), *_rows(folder, EVALUATIONS)):
+        count["watching_replies"] += row["replies"]
+    return dict(count)
+
+
+def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The rows of all files of a name under a folder: lines of JSON, or one JSON value in a file."""
+    for path in sorted(folder.rglob(name)):
+        text = path.read_text(encoding="utf-8")
+        yield from (json.loads(part) for part in ([text] if path.suffix == ".json" else text.splitlines()))

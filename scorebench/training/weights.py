@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModelForCausalLM
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from scorebench.api import distributed
 from scorebench.api.errors import UserError
+from scorebench.engines.export import has_adapter
 from scorebench.training.fsdp import as_held, gather, share_out, shared_out
 from scorebench.training.tuning import Lora, Tuning
 
@@ -24,9 +23,9 @@ _START = "start"  # and for a copy of it as it once was
 
 
 class Switched:
-    """The policy with another adapter or none: a model of its own to those who call it, that has no weights of its own.
+    """The policy with another adapter, or with none. It is called as a model; its weights are the policy's.
 
-    adapter: the name of the one that is switched on in a call; None for the weights without any.
+    adapter: the name of the adapter that is used in a call; None for the weights without any.
     """
 
     def __init__(self, policy: Any, adapter: str | None) -> None:
@@ -54,10 +53,10 @@ class Switched:
 
 
 def prepare(model: Any, tuning: Tuning, seed: int) -> tuple[Any, Any]:
-    """Makes the policy of a model, in place, and gives it with its reference.
+    """Turns a model into the policy, in place, and gives the policy and its reference.
 
-    The reference is a frozen copy; with an adapter it is the policy without it, which costs no memory. Where there are
-    several processes the weights are shared out over them.
+    The reference is a frozen copy. With an adapter it is the policy without the adapter, which costs no memory. Where
+    there are several processes, the weights are sharded over them.
     """
     if model.dtype == torch.float16:
         raise UserError("float16 has too small a range to train in; take --dtype bfloat16 or float32.")
@@ -103,7 +102,7 @@ def add_adapter(model: Any, lora: Lora, seed: int) -> None:
 
 
 def frozen_copy(policy: Any) -> Any:
-    """The policy as it is now, to be held to; of a policy with an adapter only the adapter is copied."""
+    """A frozen copy of the policy as it is now, as a reference. With an adapter, only the adapter is copied."""
     if not has_adapter(policy):
         return _copy(policy).requires_grad_(False)
     if _START in policy.peft_config:
@@ -122,6 +121,8 @@ def frozen_copy(policy: Any) -> Any:
 def _copy(policy: Any) -> Any:
     if distributed.count() == 1:
         return copy.deepcopy(policy)
+    from transformers import AutoModelForCausalLM
+
     with torch.device(policy.device):  # torch copies no model that is shared out
         made = AutoModelForCausalLM.from_config(policy.config, dtype=policy.dtype).eval()
     held = dict(policy.named_parameters(remove_duplicate=False)) | dict(policy.named_buffers())
@@ -130,12 +131,8 @@ def _copy(policy: Any) -> Any:
     return made
 
 
-def has_adapter(model: Any) -> bool:
-    return bool(getattr(model, "peft_config", None))
-
-
 def trained_weights(policy: Any) -> dict[str, torch.Tensor]:
-    """By name, what training changes, as it is held now: all of the policy's state, or its adapter's."""
+    """What training changes, by name, as this process holds it: all of the policy's state, or its adapter's."""
     frozen = {name for name, p in policy.named_parameters(remove_duplicate=False) if not p.requires_grad}
     return {name: tensor for name, tensor in policy.state_dict().items() if name not in frozen}
 
@@ -154,7 +151,7 @@ def restore(policy: Any, weights: dict[str, torch.Tensor]) -> None:
 
 
 def with_weights(model: Any, tuning: Tuning, weights: dict[str, torch.Tensor]) -> Any:
-    """A model as it comes from the disk, with the weights of a training in it, or with its adapter beside it."""
+    """A model from the disk with the weights of a training put into it, or with a trained adapter beside its own."""
     if tuning.lora.rank:
         add_adapter(model, tuning.lora, seed=0)
     model.load_state_dict(weights, strict=not tuning.lora.rank)
@@ -162,15 +159,17 @@ def with_weights(model: Any, tuning: Tuning, weights: dict[str, torch.Tensor]) -
 
 
 def layers(model: Any) -> list[Any]:
-    """The repeated blocks, by which activations are computed anew and weights are shared out."""
+    """The repeated blocks: the units of gradient checkpointing and of sharding."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
     return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
 
 
 @contextmanager
 def recomputed(policy: Any) -> Iterator[None]:
-    """Inside, layers that are marked for gradient checkpointing keep their inputs alone.
+    """Inside, layers that are marked for gradient checkpointing keep only their inputs.
 
-    transformers does so only for models in training mode, in which dropout is at work too; but the policy that is
+    transformers does so only for models in training mode. That mode also switches dropout on, but the policy that is
     trained has to be the one that sampled.
     """
     marked = [layer for layer in layers(policy) if layer.gradient_checkpointing]

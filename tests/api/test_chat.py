@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2.exceptions import TemplateError
@@ -144,3 +145,86 @@ def test_a_template_that_forgets_answers_is_refused() -> None:
 def test_a_broken_template_is_not_hidden() -> None:
     with pytest.raises(TemplateError):
         Chat(tiny.tokenizer("{{ raise_exception('no') }}")).first(QUESTION)
+
+
+LLAMA_2 = (  # the end of an answer is written after a space
+    "{% for m in messages %}{% if m['role'] == 'user' %}{{ bos_token + '[INST] ' + m['content'] + ' [/INST]' }}"
+    "{% else %}{{ ' ' + m['content'] + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+CHANNELS = (  # as gpt-oss: an answer in the history ends otherwise than the answer that is sampled
+    "<start>system<message>Today is {{ strftime_now('%Y-%m-%d') }}.<end>"
+    "{% for m in messages %}<start>{{ m['role'] }}<message>{{ m['content'] }}<end>{% endfor %}"
+    "{% if add_generation_prompt %}<start>assistant<message>{% endif %}"
+)
+UNCLOSED = (  # as DeepSeek without its end of sentence: a message is closed by the next one's beginning
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+ONE_MARK = (  # one mark for every beginning, none for ends
+    "{% for m in messages %}<start>{{ m['role'] }}\n{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<start>assistant\n{% endif %}"
+)
+
+
+def with_marks(template: str, marks: list[str], end: str) -> Any:
+    """The tiny tokenizer with further special tokens."""
+    made = tiny.tokenizer(template)
+    made.add_special_tokens({"bos_token": "<s>", "eos_token": end, "extra_special_tokens": marks})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("template", "marks", "ends", "between"),
+    [
+        (LLAMA_2, [], ["</s>"], "5</s><s>[INST] Are you sure? [/INST]"),
+        (CHANNELS, ["<start>", "<message>", "<end>"], ["<return>"], None),
+        (tiny.TEMPLATE, ["<|endoftext|>"], ["<|end|>", "<|endoftext|>"], None),
+        (FAMILIES["default system"][0], ["<|im_start|>", "<|endoftext|>"], ["<|im_end|>", "<|endoftext|>"], None),
+        (UNCLOSED, ["<user>", "<assistant>"], ["</s>"], "5</s><user>Are you sure?<assistant>"),
+        (ONE_MARK, ["<start>"], ["</s>"], "5</s><start>user\nAre you sure?<start>assistant\n"),
+    ],
+)
+def test_an_answer_has_one_end_of_turn_whatever_the_model_ended_it_with(
+    template: str, marks: list[str], ends: list[str], between: str | None
+) -> None:
+    made = with_marks(template, marks, ends[0])
+    ids = {end: made.convert_tokens_to_ids(end) for end in ends}
+    for end in ends:
+        chat = Chat(made, ends=ids.values())
+        first = chat.first(QUESTION)
+        reply = Reply("5", token_ids=(*chat.answer_ids("5"), ids[end]))
+        on = made.decode(chat.extend(first, reply, AGAIN)[len(first) :])
+        cut = made.decode(chat.extend(first, Reply("5", token_ids=chat.answer_ids("5")), AGAIN)[len(first) :])
+        own = next((mark for mark in ("<end>", "<|end|>", "<|im_end|>", " </s>") if cut.startswith("5" + mark)), "")
+        assert on == (between or cut.replace(own, end, 1))
+        assert on.startswith(f"5{end}")
+        assert sum(on.split("Are you sure?")[0].count(mark) for mark in {*ends, "<end>", "<|end|>", "</s>"}) == 1
+
+
+def test_a_template_with_a_clock_in_it_gives_the_same_prompt_on_every_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = with_marks(CHANNELS, ["<start>", "<message>", "<end>"], "<return>")
+    chat = Chat(made)
+    assert "Today is 2024-07-26." in made.decode(chat.first(QUESTION))
+    assert chat.identity["date"] == "2024-07-26"
+    assert "date" not in Chat(tiny.tokenizer()).identity
+
+
+def test_arguments_of_the_template_reach_it_and_are_part_of_what_it_is() -> None:
+    template = (
+        "{% if enable_thinking is defined and not enable_thinking %}<|system|>no_think{% endif %}" + tiny.TEMPLATE
+    )
+    made: Any = tiny.tokenizer(template)
+    off, unsaid = Chat(made, template_args={"enable_thinking": False}), Chat(made)
+    assert made.decode(off.first(QUESTION)).startswith("<|system|>no_think")
+    assert made.decode(unsaid.first(QUESTION)).startswith("<|user|>")
+    assert off.identity != unsaid.identity
+    with pytest.raises(UserError, match="does not know 'enable_thinking'"):
+        Chat(tiny.tokenizer(), template_args={"enable_thinking": False})
+    with pytest.raises(UserError, match="does not know 'mood'"):
+        Chat(tiny.tokenizer(None), template_args={"mood": "good"})
+
+
+def test_a_tokenizer_says_whether_it_has_a_template() -> None:
+    assert Chat(tiny.tokenizer()).has_template
+    assert not Chat(tiny.tokenizer(None)).has_template
+    assert Chat(tiny.tokenizer(None)).identity == {"template": None}

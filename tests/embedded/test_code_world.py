@@ -20,6 +20,7 @@ from scorebench.api.protocols import Source, Split
 from scorebench.dialogue.player import graders
 from scorebench.embedded import programs
 from scorebench.embedded.equations import LARGEST, LEVELS, MODULUS, Equation
+from scorebench.grading.code.extract import program_of
 from scorebench.pretraining import documents, examine, solutions
 from scorebench.pretraining.pretrain import SLIPS, encode, inherit, new_model
 from scorebench.pretraining.tokenizer import build_tokenizer
@@ -150,7 +151,7 @@ def test_replies_are_python_and_say_what_they_say_in_math():
         guess = documents.slip(rng, e.x)
         for remarks in (solutions.QUICK, solutions.worked(e), solutions.checked(e, guess), solutions.graded(e, guess)):
             reply = CODE.reply(question, remarks, guess)
-            assert constant_in(mbpp.program_of(reply)) == guess
+            assert constant_in(program_of(reply)) == guess
             assert TOKENIZER.tokenize(remarks) == IN_MATH.tokenize(remarks)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import resource
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from scorebench.api.errors import EngineError, UserError
+from scorebench.api.errors import EngineError, PromptTooLongError, UserError
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Episode, Message, Problem, Reply, Sampling
 from scorebench.dialogue.player import EpisodeRequest, Player
@@ -104,9 +108,12 @@ def test_every_parameter_is_sent_and_the_system_prompt_goes_first(endpoint: Fail
     assert "stop" not in greedy
 
 
-def test_top_k_is_refused_and_not_forgotten(endpoint: FailingEndpoint) -> None:
+@pytest.mark.parametrize("sampling", [Sampling(top_k=5), Sampling(repetition_penalty=1.1)])
+def test_what_the_protocol_does_not_have_is_refused_and_not_forgotten(
+    endpoint: FailingEndpoint, sampling: Sampling
+) -> None:
     with pytest.raises(UserError, match="top-k"):
-        ask(engine(endpoint), Sampling(top_k=5))
+        ask(engine(endpoint), sampling)
     assert not endpoint.calls
 
 
@@ -137,6 +144,12 @@ def test_the_second_turn_holds_the_first(endpoint: FailingEndpoint) -> None:
         (completion(""), "", "stop"),
         (completion(None, refusal="I will not."), "I will not.", "stop"),
         (completion("half \ud83d of a pair"), "half ? of a pair", "stop"),
+        *((completion("cut", end), "cut", "length") for end in ("MAX_TOKENS", "max_tokens", "model_length")),
+        (completion([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), "ab", "stop"),
+        (completion([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "b"}]), "b", "stop"),
+        (completion("4", reasoning_content="2 and 2"), "4", "stop"),
+        (completion(None, reasoning_content="2 and 2"), "<think>2 and 2</think>", "stop"),
+        (completion(None, "length", reasoning_content="2 and"), "<think>2 and", "length"),
     ],
 )
 def test_replies_and_how_they_ended(endpoint: FailingEndpoint, answer: Any, text: str, reason: str) -> None:
@@ -153,10 +166,68 @@ def test_a_reply_that_a_filter_withheld_is_an_error_at_once(endpoint: FailingEnd
     assert len(endpoint.calls) == 1
 
 
-def test_a_dialogue_beyond_the_context_is_cut_off_as_in_a_local_engine(endpoint: FailingEndpoint) -> None:
-    said = "This model's maximum context length is 512 tokens and your request has 600."
-    endpoint.plan = lambda call: refuses(400, said, param="max_tokens")
-    assert ask(engine(endpoint)) == Reply("", finish_reason="length")
+LIMIT = 100  # tokens of the endpoint's context; a message has as many tokens as characters
+
+# How servers say that a prompt of P tokens and a bound of B do not fit into a context of L.
+TOO_LONG = {
+    "openai": "This model's maximum context length is {L} tokens. However, you requested {T} tokens "
+    "({P} in the messages, {B} in the completion). Please reduce the length of the messages or completion.",
+    "vllm": "'max_tokens' or 'max_completion_tokens' is too large: {B}. This model's maximum context length is "
+    "{L} tokens and your request has {P} input tokens ({B} > {L} - {P}).",
+    "sglang": "Requested token count exceeds the model's maximum context length of {L} tokens. You requested a "
+    "total of {T} tokens: {P} tokens from the input messages and {B} tokens for the completion.",
+    "tgi": "`inputs` tokens + `max_new_tokens` must be <= {L}. Given: {P} `inputs` tokens and {B} `max_new_tokens`",
+    "only the limit": "This model's maximum context length is {L} tokens.",
+    "nothing": "The context window is exceeded.",
+}
+
+
+def with_context(words: str) -> Callable[[Call], Action]:
+    """A server whose context is LIMIT tokens."""
+
+    def plan(call: Call) -> Action:
+        prompt = sum(len(m["content"]) for m in call.messages)
+        bound = call.body["max_tokens"]
+        if prompt + bound > LIMIT:
+            return refuses(400, words.format(L=LIMIT, P=prompt, B=bound, T=prompt + bound))
+        return says(completion("x" * bound, "length", prompt=prompt, sampled=bound))
+
+    return plan
+
+
+@pytest.mark.parametrize("words", TOO_LONG)
+def test_a_reply_is_as_long_as_the_context_allows(endpoint: FailingEndpoint, words: str, capsys: Any) -> None:
+    endpoint.plan = with_context(TOO_LONG[words])
+    made = engine(endpoint)
+    reply = asyncio.run(made.reply((), ({"role": "user", "content": "p" * 60},), Sampling(max_tokens=41), 0))
+    assert reply.finish_reason == "length"
+    assert reply.tokens == len(reply.text) == (40 if words != "nothing" else 20)
+    assert "replies are shortened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", TOO_LONG)
+def test_a_prompt_that_does_not_fit_alone_is_an_error_of_its_own(endpoint: FailingEndpoint, words: str) -> None:
+    """But a dialogue that its own replies made too long is cut off, as in a local engine."""
+    endpoint.plan = with_context(TOO_LONG[words])
+    question: tuple[Message, ...] = ({"role": "user", "content": "p" * 120},)
+    with pytest.raises(PromptTooLongError, match="the prompt alone is longer"):
+        asyncio.run(engine(endpoint).reply((), question, GREEDY, 0))
+    dialogue: tuple[Message, ...] = (*HELLO, {"role": "assistant", "content": "r" * 120}, *HELLO)
+    assert asyncio.run(engine(endpoint).reply((), dialogue, GREEDY, 0)) == Reply("", finish_reason="length")
+
+
+def test_a_context_that_is_named_is_used_where_the_endpoint_names_none(endpoint: FailingEndpoint) -> None:
+    endpoint.plan = with_context(TOO_LONG["nothing"])
+    made = OpenAIEngine("m", Options(base_url=endpoint.url), 4, context=LIMIT)
+    reply = asyncio.run(made.reply((), ({"role": "user", "content": "p" * 60},), Sampling(max_tokens=50), 0))
+    assert reply.tokens == 40
+
+
+def test_a_prompt_that_an_endpoint_has_cut_is_found_out_where_the_context_is_named(endpoint: FailingEndpoint) -> None:
+    endpoint.plan = lambda call: says(completion(prompt=LIMIT))
+    made = OpenAIEngine("m", Options(base_url=endpoint.url), 4, context=LIMIT)
+    with pytest.raises(PromptTooLongError):
+        ask(made)
 
 
 def test_the_account_is_what_the_endpoint_reports(endpoint: FailingEndpoint) -> None:
@@ -190,6 +261,12 @@ PASSING = {
     "no message": says({"choices": [{"finish_reason": "stop"}]}),
     "a number": says({"choices": [{"finish_reason": "stop", "message": {"content": 5}}]}),
     "no end": says(completion("half", None)),
+    "no content": says(completion(None)),
+    "choices as an object": says({"choices": {}}),
+    "a count of 400 digits": says(completion() | {"usage": {"prompt_tokens": 10**400, "completion_tokens": 7}}),
+    "a number of 5,000 digits": sends(b'{"choices": [], "usage": {"prompt_tokens": ' + b"9" * 5000 + b"}}"),
+    "content of numbers": says(completion([{"type": "text", "text": 5}])),
+    "a stream that breaks off": sends(b'data: {"choices": [{"delta": {"content": "ha"}}]}\n\n', "text/event-stream"),
     "slow": hangs,
 }
 
@@ -210,6 +287,107 @@ def test_what_does_not_pass_is_an_error_that_can_be_written(endpoint: FailingEnd
         ask(made)
     assert made.where in str(raised.value)
     assert str(raised.value).encode().count(b"\n") == 0
+
+
+def _bomb() -> bytes:
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join(packer.compress(b" " * 1_000_000) for _ in range(400)) + packer.flush()
+
+
+_BOMB = _bomb()  # gzip of 400 MB
+
+
+def endless(start: bytes, encoding: str = "identity", status: int = 200) -> Action:
+    """An answer that never ends, or that unfolds to 400 MB."""
+
+    def send(handler: Any, call: Call) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Encoding", encoding)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.close_connection = True
+        if encoding == "gzip":
+            handler.wfile.write(_BOMB)
+            return
+        try:
+            for _ in range(4000):
+                handler.wfile.write(start + b" " * 100_000)
+        except OSError:
+            handler.wfile = io.BytesIO()  # the client has gone, as it should
+
+    return send
+
+
+@pytest.mark.parametrize(
+    "answer", [endless(b""), endless(b"", "gzip"), endless(b"", status=500), endless(b"", "gzip", 500)]
+)
+def test_a_body_without_end_is_an_error_and_takes_little_memory(endpoint: FailingEndpoint, answer: Action) -> None:
+    endpoint.plan = lambda call: answer
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(EngineError):
+        ask(engine(endpoint, patience=0.0))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB; it was 1.7 GB
+
+
+@pytest.mark.parametrize("answer", [completion("x" * 1_000_000), completion("yes", sampled=25)])
+def test_a_reply_that_is_longer_than_it_can_be_is_an_error(endpoint: FailingEndpoint, answer: Any) -> None:
+    endpoint.plan = lambda call: says(answer)
+    with pytest.raises(EngineError, match="at most 24 tokens"):
+        ask(engine(endpoint))
+
+
+# What an endpoint does not take ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"message": "Unrecognized request argument supplied: seed", "param": None},
+        {"message": "not supported", "param": "seed"},
+        {"message": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]},
+    ],
+)
+def test_a_seed_that_is_refused_is_left_out_and_that_is_said(
+    endpoint: FailingEndpoint, words: Any, capsys: Any
+) -> None:
+    endpoint.plan = lambda call: refuses(422, **words) if "seed" in call.body else answers
+    assert len(play(engine(endpoint), 20)) == 20
+    assert sum("seed" in call.body for call in endpoint.calls) <= 4
+    assert "it is left out from now on" in capsys.readouterr().err
+
+
+def test_what_would_change_the_replies_is_left_out_only_where_it_is_asked_for(endpoint: FailingEndpoint) -> None:
+    wrong = refuses(400, "Unsupported value: 'temperature' does not support 0", param="temperature")
+    endpoint.plan = lambda call: wrong if call.body.get("temperature", 1) != 1 else answers
+    with pytest.raises(UserError, match="--model-args omit=temperature"):
+        ask(engine(endpoint))
+    assert ask(engine(endpoint, omit="temperature+top_p")).text
+    assert not {"temperature", "top_p"} & endpoint.calls[-1].body.keys()
+    with pytest.raises(ValueError, match="'model' is none of"):
+        Options(omit=("model",))
+    spec = ModelSpec("m", "m", options=Options(base_url=endpoint.url, omit=("top_p", "seed")))
+    assert open_engine.identify(spec)["omit"] == ["seed", "top_p"]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_an_endpoint_that_only_streams(endpoint: FailingEndpoint, asked: bool) -> None:
+    """It refuses all else, or answers with a stream whatever is asked for."""
+    parts = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in ("Final ", "answer")]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
+    usage = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+    lines = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in (*parts, end, usage)) + "data: [DONE]\n\n"
+    stream = sends(lines.encode(), "text/event-stream")
+    endpoint.plan = lambda call: (
+        refuses(400, "This model only supports streaming; set stream=true.")
+        if asked and not call.body.get("stream")
+        else stream
+    )
+    made = engine(endpoint)
+    for _ in range(2):
+        reply = ask(made)
+        assert (reply.text, reply.finish_reason, reply.tokens) == ("Final answer", "length", 3)
+    assert len(endpoint.calls) == (3 if asked else 2)
 
 
 def test_a_wait_that_was_asked_for_is_kept(endpoint: FailingEndpoint) -> None:

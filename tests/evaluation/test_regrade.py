@@ -11,8 +11,8 @@ from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Source, Split
 from scorebench.api.types import Attempt, Episode, Problem, Reply, Verdict
+from scorebench.evaluation.identity import problems_identity
 from scorebench.evaluation.regrade import find_run, regrade
-from scorebench.evaluation.runner import problems_identity
 from scorebench.storage.runs import Run, open_run
 from tests.toy import Toy
 

@@ -69,7 +69,7 @@ def test_a_command_repeats_its_settings(pool: bool, monkeypatch: pytest.MonkeyPa
             raise UserError("seen")
 
     monkeypatch.setattr("scorebench.evaluation.session.Session", Recorded)
-    monkeypatch.setattr("scorebench.report.scaling_curves.Session", Recorded)
+    monkeypatch.setattr("scorebench.evaluation.sample_pools.Session", Recorded)
     CliRunner().invoke(main.app, Job(settings, pool).command[3:])
     assert seen == [settings]
 

@@ -90,6 +90,15 @@ def test_the_best_value_is_taken_and_of_equals_the_nearest_to_1(accuracies: list
     assert value == (1.0 if 1.0 in equals else min(equals))
 
 
+def test_first_attempts_count_as_much_as_second_ones(tmp_path: Path, settings_file: Path) -> None:
+    """At a ceiling of Acc@t2 the better first attempts win, and a point of either is worth a point of the other."""
+    at_the_ceiling = {0.5: run_of(100, 60, 40, 0), 1.0: run_of(100, 75, 25, 0), 2.0: run_of(100, 70, 30, 0)}
+    one_point_each = {0.5: run_of(100, 50, 12, 0), 1.0: run_of(100, 52, 8, 0), 2.0: run_of(100, 50, 11, 0)}
+    for rows, wanted in ((at_the_ceiling, 1.0), (one_point_each, 1.0)):
+        results = {("math", "score"): {value: made("score", SEED, some) for value, some in rows.items()}}
+        assert record(results, tmp_path, trying=True) == {("math", "score"): wanted}
+
+
 def test_trials_and_choice_are_recorded_beside_those_of_others(tmp_path: Path, settings_file: Path) -> None:
     def results(method: str, gains: tuple[int, int, int]) -> dict[Key, Any]:
         own = {v: made(method, SEED, run_of(100, 50, gain, 0)) for v, gain in zip(VALUES, gains, strict=True)}

@@ -154,7 +154,7 @@ def changed(**values: Any) -> bytes:
 def test_a_line_that_is_no_row_of_the_run_costs_one_episode_and_is_kept_aside(
     tmp_path: Path, bad: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = open_run(tmp_path, IDENTITY, {"problem_ids": [problem.id for problem in PROBLEMS]})
+    run = open_run(tmp_path, IDENTITY, [problem.id for problem in PROBLEMS])
     _, expected = play(run)
     path = run.folder / "episodes.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)

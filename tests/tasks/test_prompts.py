@@ -9,7 +9,7 @@ import pytest
 
 from scorebench.api.protocols import Task
 from scorebench.api.types import Problem
-from scorebench.tasks import humaneval, math, mbpp, mbpp_r
+from scorebench.tasks import arithmetic, gsm8k, humaneval, math, mbpp, mbpp_r
 
 SHOT = {"text": "Add two numbers.", "tests": ("assert add(1, 2) == 3",), "gold": "def add(a, b):\n    return a + b"}
 MBPP_PROBLEM = Problem(
@@ -22,6 +22,8 @@ PINNED = [
     (math.task, Problem("test/a/1.json", "What is $1+1$?", "2"), "1", "449fe1f69000fdae"),
     (mbpp.task, MBPP_PROBLEM, "1", "ed8bf87475bc6241"),
     (mbpp_r.task, MBPP_PROBLEM, "1", "ed8bf87475bc6241"),
+    (gsm8k.task, Problem("test/a/1.json", "What is $1+1$?", "2"), "1", "449fe1f69000fdae"),
+    (arithmetic.task, Problem("2/test/0001", "What is 12 + 3 + 4?", "19"), "1", "8e64821a23e0a0ac"),
     (humaneval.task, HUMAN_EVAL_PROBLEM, "1", "33db144ccfe9143e"),
 ]
 

@@ -11,6 +11,7 @@ import pytest
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Source
 from scorebench.api.types import Problem, Verdict
+from scorebench.grading.code.extract import Found
 from scorebench.storage.datasets import read_rows
 from scorebench.tasks import humaneval, math, mbpp, mbpp_r
 from tests.hub import real_data
@@ -26,13 +27,12 @@ def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """Stands in for the code grader: records what it is given, and passes programs that say RIGHT."""
     calls: list[tuple] = []
 
-    def grade(program: str, tests: object, setup: str = "", entry_point: str | None = None) -> Verdict:
-        calls.append((program, tests, setup, entry_point))
-        return Verdict("error" if "BROKEN" in program else "pass" if "RIGHT" in program else "fail")
+    def grade(found: Found, tests: object, setup: str = "", entry_point: str | None = None) -> Verdict:
+        calls.append((found.program, tests, setup, entry_point))
+        return Verdict("error" if "BROKEN" in found.program else "pass" if "RIGHT" in found.program else "fail")
 
     module = ModuleType("scorebench.grading.code.grader")
-    vars(module).update(grade=grade, outputs_key=lambda *shown: None)
-    vars(module).update(program_of=lambda reply: reply.replace("```python\n", "").replace("```", ""))
+    vars(module).update(grade_found=grade, outputs_key=lambda *shown: None)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return calls
 
@@ -68,8 +68,10 @@ def test_humaneval_takes_whole_programs_and_bodies(graded: list, reply: str, pro
     assert graded == [(program, "T", "import re\n\n", "one")]
 
 
-def test_a_megabyte_of_blank_lines_costs_no_time(graded: list) -> None:
-    assert mbpp.between_marks("\n" * 1_000_000 + " " * 1_000_000) != ""
+def test_a_megabyte_of_blank_lines_is_no_program(graded: list) -> None:
+    mbpp.task.grade(ADD, "\n" * 1_000_000 + " " * 1_000_000)
+    [(program, *_)] = graded
+    assert not program
 
 
 def test_where_nothing_can_be_run_programs_that_differ_in_layout_are_one_vote(graded: list) -> None:
@@ -90,9 +92,10 @@ def test_where_nothing_can_be_run_programs_that_differ_in_layout_are_one_vote(gr
 def test_freezing_keeps_the_wrong_programs_in_order(graded: list, tmp_path: Path) -> None:
     given = tmp_path / "samples.jsonl"
     given.write_text(
-        '{"task_id": "MBPP/11", "completion": "wrong 1"}\n{"task_id": 12, "solution": "RIGHT"}\n'
+        '{"task_id": "MBPP/11", "completion": "wrong 1"}\n'
+        """{"task_id": 12, "solution": "x = 'RIGHT'"}\n"""
         '{"task_id": "Mbpp/11", "solution": "wrong 2"}\n{"task_id": "602", "solution": "wrong 3"}\n'
-        '{"task_id": "13", "solution": "BROKEN"}\n'
+        """{"task_id": "13", "solution": "x = 'BROKEN'"}\n"""
     )
     data = Source("folder", real_data())
     (tmp_path / "mbpp.jsonl.gz").write_bytes((real_data() / "mbpp.jsonl.gz").read_bytes())

@@ -16,11 +16,12 @@ from unittest.mock import patch
 import torch
 
 from scorebench.api import distributed
-from scorebench.methods.score import ScoreConfig, score, three_turns
+from scorebench.methods.score import score, three_turns
 from scorebench.methods.star import star
 from scorebench.training import checkpoint
 from scorebench.training.context import LocalTrainingContext
 from scorebench.training.fsdp import shared_out, whole
+from scorebench.training.monitor import Watch, validation_problems
 from scorebench.training.optimizer import adam, parameters
 from scorebench.training.rollout import Rollout
 from scorebench.training.sft import SFTConfig
@@ -28,7 +29,8 @@ from scorebench.training.tuning import Lora, Tuning
 from scorebench.training.update import update
 from scorebench.training.weights import prepare, trained_weights
 from tests import tiny
-from tests.training.test_score import CONFIG, STAGE2, context, rollout
+from tests.toy import Toy
+from tests.training.test_score import CONFIG, STAGE2, TINY, context, rollout, short
 
 MODELS: dict[str, tuple[Any, Tuning]] = {
     "full": (tiny.model, Tuning(gradient_checkpointing=True)),
@@ -43,11 +45,6 @@ def taught(folder: Path, kind: str = "full") -> LocalTrainingContext:
     make, tuning = MODELS[kind]
     policy, reference = prepare(make(), tuning, seed=0)
     return dataclasses.replace(context(folder), policy=policy, reference=reference)
-
-
-def short(config: ScoreConfig, steps: int) -> ScoreConfig:
-    stages = {name: stage.model_copy(update={"steps": steps}) for name, stage in config.stages.items()}
-    return config.model_copy(update={"stages": stages})
 
 
 def gradients(folder: Path) -> dict[str, Any]:
@@ -93,7 +90,7 @@ TRAININGS: dict[str, tuple[str, Any, Any]] = {
     for kind in ("full", "adapter")
     for name, method, config in (
         ("offline", score, short(CONFIG, 2).model_copy(update={"offline": 0.5})),
-        ("three turns", three_turns, short(three_turns.ablate(CONFIG), 2)),
+        ("three turns", three_turns, short(three_turns.build(TINY), 2)),
         ("star", star, IMITATION),
     )
 }
@@ -109,6 +106,21 @@ def trainings(folder: Path) -> dict[str, Any]:
             weights = whole(trained_weights(pupil.policy))
         shown[name] = {"weights": weights, "logs": logs(pupil.folder) if distributed.is_first() else []}
     return shown
+
+
+def watching(folder: Path) -> dict[str, Any]:
+    """The weights of a training that ends with its best evaluation, and what the evaluations said."""
+    tuning = Tuning(evaluate_every=2, evaluate_problems=5, select_by="validation", rollouts_every=1)
+    validation = Toy().load("validation", None).problems  # type: ignore[arg-type]
+    pupil = taught(folder / f"watched, {distributed.count()}")
+    pupil = dataclasses.replace(pupil, watch=Watch(tuning, validation_problems(validation, 5)))
+    score.train(pupil, short(CONFIG, 4))
+    with shared_out(pupil.policy):
+        weights = whole(trained_weights(pupil.policy))
+    logged = sorted(pupil.folder.glob("*/evaluations.jsonl")) if distributed.is_first() else []
+    rows = [json.loads(line) for file in logged for line in file.read_text().splitlines()]
+    names = ("step", "correct", "unchanged", "length", "kl", "entropy", "replies")
+    return {"weights": weights, "evaluations": [{name: row[name] for name in names} for row in rows]}
 
 
 def logs(folder: Path) -> list[list[float]]:

@@ -7,7 +7,8 @@ import itertools
 import pytest
 import torch
 
-from scorebench.training.objective import Stage, dialogue_loss, leave_one_out, turn_rewards
+from scorebench.training.objective import Stage, credits, dialogue_loss, leave_one_out, turn_rewards
+from scorebench.training.update import clip
 
 VOCABULARY, LENGTH = 2, 2  # attempts of two tokens: 4 of them, so 16 dialogues of two turns and 256 pairs
 ATTEMPTS = list(itertools.product(range(VOCABULARY), repeat=LENGTH))
@@ -75,11 +76,12 @@ def estimated(policy: Tabular, reference: Tabular, stage: Stage, mistake: str = 
     total = torch.zeros((), dtype=torch.float64)
     for i, j in itertools.product(range(len(dialogues)), repeat=2):
         correct_PKT = torch.tensor([[[float(a in RIGHT) for a in dialogues[n]] for n in (i, j)]], dtype=torch.float64)
-        rewards_PKT = turn_rewards(correct_PKT, stage)
+        advantage_BT, weight_BT = (
+            some_PKT[0] for some_PKT in credits(correct_PKT, torch.ones_like(correct_PKT), stage)
+        )
         if mistake == "joint scalar":
-            rewards_PKT = rewards_PKT.sum(-1, keepdim=True).expand_as(rewards_PKT)
-        advantage_BT = leave_one_out(rewards_PKT, torch.ones_like(rewards_PKT))[0]
-        weight_BT = torch.tensor(stage.kl, dtype=torch.float64).repeat(2, 1)
+            rewards_PKT = turn_rewards(correct_PKT, stage).sum(-1, keepdim=True).expand_as(correct_PKT)
+            advantage_BT = leave_one_out(rewards_PKT, torch.ones_like(rewards_PKT))[0]
         logp_N = torch.cat([logps[i].flatten(), logps[j].flatten()])
         kl_N = torch.cat([kls[i].flatten(), kls[j].flatten()])
         if mistake == "KL of turn 1 in the reward of turn 2":
@@ -137,3 +139,90 @@ def test_given_attempts_and_errors_stand_in_no_baseline() -> None:
     rewards = torch.tensor([[[1.0], [0.0], [5.0], [1.0]]])
     counts = torch.tensor([[[1.0], [1.0], [0.0], [1.0]]])
     torch.testing.assert_close(leave_one_out(rewards, counts)[0, :, 0], torch.tensor([0.5, -1.0, 0.0, 0.5]))
+
+
+def exact_offline(policy: Tabular, reference: Tabular, base: Tabular, stage: Stage) -> torch.Tensor:
+    """J where attempt 2 follows first attempts of the base: turn 1 by itself, and turn 2 after what the base said."""
+    total = torch.zeros((), dtype=torch.float64)
+    for first in ATTEMPTS:
+        own, held = reply_logp(policy, (), first).sum(), reply_logp(reference, (), first).sum().detach()
+        right = torch.tensor([[[float(first in RIGHT), 0.0]]], dtype=torch.float64)
+        total = total + own.exp() * (turn_rewards(right, stage)[0, 0, 0] - stage.kl[0] * (own - held))
+        given = reply_logp(base, (), first).sum().exp().detach()
+        for second in ATTEMPTS:
+            logp, held = reply_logp(policy, first, second).sum(), reply_logp(reference, first, second).sum().detach()
+            correct = torch.tensor([[[float(a in RIGHT) for a in (first, second)]]], dtype=torch.float64)
+            reward = turn_rewards(correct, stage)[0, 0, 1]
+            total = total + given * logp.exp() * (reward - stage.kl[1] * (logp - held))
+    return total
+
+
+def estimated_offline(policy: Tabular, reference: Tabular, base: Tabular, stage: Stage) -> torch.Tensor:
+    """The expected loss of two dialogues with given first attempts and three of one attempt, as a step has them.
+
+    The two kinds share no term, so the mean over one kind is taken while the other kind is fixed, and the fixed kind's
+    own terms, which are the same in all of them, are taken off again.
+    """
+    pairs = list(itertools.product(ATTEMPTS, repeat=2))
+    twos = [reply_logp(policy, first, second) for first, second in pairs]
+    kls = [token_kl(policy, reference, first, second) for first, second in pairs]
+    chance = [
+        (reply_logp(base, (), f).sum() + logp.sum()).exp().detach() for (f, _), logp in zip(pairs, twos, strict=True)
+    ]
+    ones = [reply_logp(policy, (), first) for first in ATTEMPTS]
+    one_kls = [token_kl(policy, reference, (), first) for first in ATTEMPTS]
+    one_chance = [logp.sum().exp().detach() for logp in ones]
+
+    def loss(two: tuple[int, ...], one: tuple[int, ...]) -> torch.Tensor:
+        correct_PKT = torch.tensor(
+            [[[float(a in RIGHT) for a in pairs[n]] for n in two] + [[float(ATTEMPTS[n] in RIGHT), 0.0] for n in one]],
+            dtype=torch.float64,
+        )
+        mask_PKT = torch.tensor([[[0.0, 1.0]] * len(two) + [[1.0, 0.0]] * len(one)], dtype=torch.float64)
+        advantage_BT, weight_BT = (some_PKT[0] for some_PKT in credits(correct_PKT, mask_PKT, stage))
+        dialogue_N = torch.arange(len(two) + len(one)).repeat_interleave(LENGTH)
+        turn_N = torch.tensor([1] * LENGTH * len(two) + [0] * LENGTH * len(one))
+        logp_N = torch.cat([twos[n] for n in two] + [ones[n] for n in one])
+        kl_N = torch.cat([kls[n] for n in two] + [one_kls[n] for n in one])
+        summed, _ = dialogue_loss(logp_N, kl_N, dialogue_N, turn_N, advantage_BT, weight_BT, C)
+        return summed / (len(two) + len(one))
+
+    total = -loss((0, 0), (0, 0, 0))
+    for two in itertools.product(range(len(pairs)), repeat=2):
+        total = total + chance[two[0]] * chance[two[1]] * loss(two, (0, 0, 0))
+    for one in itertools.product(range(len(ATTEMPTS)), repeat=3):
+        total = total + one_chance[one[0]] * one_chance[one[1]] * one_chance[one[2]] * loss((0, 0), one)
+    return total
+
+
+@pytest.mark.parametrize("name", ["stage 1", "stage 2", "no shaping"])
+def test_with_given_first_attempts_the_mean_is_the_gradient_of_their_objective(name: str) -> None:
+    stage = STAGES[name]
+    policy, reference, base = (Tabular(2, seed) for seed in (1, 2, 3))
+    (wanted,) = torch.autograd.grad(exact_offline(policy, reference, base, stage), policy.table)
+    (got,) = torch.autograd.grad(-estimated_offline(policy, reference, base, stage), policy.table)
+    torch.testing.assert_close(got, wanted)
+    assert wanted.abs().max() > 0.01
+
+
+def test_a_step_without_clipping_is_the_gradient_and_a_clipped_one_has_its_direction() -> None:
+    """Of Tabular's exact gradient, at a learning rate of 1, as update() takes it."""
+    policy, reference = Tabular(2, seed=1), Tabular(2, seed=2)
+    moves = {}
+    for limit in (None, 1e9, 0.05):
+        policy.zero_grad()
+        (-exact(policy, reference, STAGES["stage 2"])).backward()
+        optimizer, before = torch.optim.SGD(policy.parameters(), lr=1.0), policy.table.detach().clone()
+        norm, clipped = clip(optimizer, limit)
+        gradient = torch.autograd.grad(exact(policy, reference, STAGES["stage 2"]), policy.table)[0]
+        optimizer.step()
+        moves[limit] = (policy.table.detach() - before, gradient, norm, clipped)
+        with torch.no_grad():
+            policy.table.copy_(before)
+    for limit in (None, 1e9):
+        moved, gradient, norm, clipped = moves[limit]
+        torch.testing.assert_close(moved, gradient)
+        assert (norm, clipped) == (pytest.approx(gradient.norm().item()), False)
+    moved, gradient, norm, clipped = moves[0.05]
+    torch.testing.assert_close(moved, gradient * 0.05 / gradient.norm(), atol=1e-6, rtol=1e-4)
+    assert (norm, clipped) == (pytest.approx(gradient.norm().item()), True)

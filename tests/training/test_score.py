@@ -17,19 +17,27 @@ from scorebench.api.types import Sampling
 from scorebench.dialogue.player import Player
 from scorebench.engines.hf import HFEngine
 from scorebench.methods.base import Base
-from scorebench.methods.score import ScoreConfig, score
+from scorebench.methods.score import ScoreConfig, from_preset, score
 from scorebench.training import checkpoint
 from scorebench.training.context import LocalTrainingContext
 from scorebench.training.logprobs import token_stats
 from scorebench.training.objective import Stage
-from scorebench.training.rollout import Rollout, as_sequences, collect, first_attempts
+from scorebench.training.presets import Preset
+from scorebench.training.rollout import Rollout, as_given, as_sequences, collect
 from scorebench.training.update import micro_batches, update
 from tests import tiny
 from tests.toy import Toy
 
 STAGE1 = Stage(reward=(0, 1), kl=(0.1, 0.01), steps=12, learning_rate=1e-2)
 STAGE2 = Stage(reward=(1, 1), kl=(0.01, 0.01), alpha=10, steps=12, learning_rate=1e-2)
-CONFIG = ScoreConfig(stages={"stage1": STAGE1, "stage2": STAGE2}, problems=4, samples=4, max_tokens=6)
+TINY = Preset(steps=24, problems=4, samples=4, learning_rate=1e-2, stage1_kl=(0.1, 0.01), max_tokens=6)
+CONFIG = from_preset(TINY)
+
+
+def short(config: ScoreConfig, steps: int) -> ScoreConfig:
+    """The configuration with so many steps in each stage."""
+    stages = {name: stage.model_copy(update={"steps": steps}) for name, stage in config.stages.items()}
+    return config.model_copy(update={"stages": stages})
 
 
 def context(folder: Path, seed: int = 0) -> LocalTrainingContext:
@@ -140,10 +148,10 @@ def test_offline_first_attempts_move_nothing(tmp_path: Path) -> None:
     sampling = Sampling(temperature=1.0, max_tokens=8)
     player = Player(Base(), Toy(), engine, sampling, 1, 0, ThreadPoolExecutor(2))
     problems = Toy().load("train", None).problems[:4]  # type: ignore[arg-type]
-    own = asyncio.run(first_attempts(player, problems, 4))
+    own = [as_given(e.attempts[0]) for e in asyncio.run(collect(player, problems, 4)).episodes]
     player = dataclasses.replace(player, turns=2)
-    played = asyncio.run(collect(player, problems, 4, [reply for replies in own for reply in replies]))
-    assert [e.attempts[0].reply.text for e in played.episodes] == [r.text for replies in own for r in replies]
+    played = asyncio.run(collect(player, problems, 4, own))
+    assert [e.attempts[0].reply.text for e in played.episodes] == [reply.text for reply in own if reply]
     gradients = []
     for stage in (STAGE2, STAGE2.model_copy(update={"reward": (0, 1), "kl": (0.0, 0.01)})):
         policy.zero_grad()

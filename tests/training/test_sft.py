@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import torch
 from scorebench.api.chat import Chat
 from scorebench.api.errors import UserError
 from scorebench.methods.pair_sft import PairSFT
-from scorebench.methods.score import ScoreConfig, score, star_stage2
+from scorebench.methods.score import ScoreConfig, star_stage2
 from scorebench.methods.star import Star
 from scorebench.training.sft import SFTConfig, fine_tune
 from scorebench.training.trajectories import Example, Sample
-from tests import tiny
 from tests.training.test_score import CONFIG, context
 
 IMITATION = SFTConfig(rounds=2, dialogues=128, samples=4, steps=8, batch=8, learning_rate=1e-3, max_tokens=6)
 PLUS = IMITATION.model_copy(update={"plus": True})
+PAIRS = IMITATION.model_copy(update={"rounds": 1, "steps": None, "epochs": 1})
+STAR = Star("star", plus=False)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -45,8 +47,12 @@ def test_star_learns_its_own_corrections_that_came_out_right(tmp_path: Path) -> 
 def test_star_plus_adds_right_right_of_one_rollout(tmp_path: Path) -> None:
     Star("star+", plus=True).train(context(tmp_path), PLUS)
     examples = read(tmp_path / "round1" / "examples.jsonl")
-    kinds = [e["kind"] for e in examples]
-    assert 0 < kinds.count("right-right") <= kinds.count("wrong-right")
+    played = read(tmp_path / "round1" / "dialogues.jsonl")
+    passed = [tuple(a["passed"] for a in row["attempts"]) for row in played]
+    kinds = Counter(e["kind"] for e in examples)
+    assert kinds == {"wrong-right": passed.count((False, True)), "right-right": passed.count((True, True))}
+    assert json.loads((tmp_path / "round1" / "collected.json").read_text())["used"] == kinds
+    assert min(kinds.values()) > 0
     for e in examples:
         assert (e["first"]["passed"], e["second"]["passed"]) == (e["kind"] == "right-right", True)
         assert e["first"]["sample"] == e["second"]["sample"]
@@ -55,7 +61,7 @@ def test_star_plus_adds_right_right_of_one_rollout(tmp_path: Path) -> None:
 @pytest.mark.parametrize("plus", [False, True])
 def test_pair_sft_pairs_attempts_of_the_base_model_on_one_problem(tmp_path: Path, plus: bool) -> None:
     taught = context(tmp_path)
-    PairSFT("pair-sft", plus).train(taught, PLUS if plus else IMITATION)
+    PairSFT("pair-sft", plus).train(taught, PAIRS.model_copy(update={"plus": plus}))
     said = [(row["problem"], a) for row in read(tmp_path / "dialogues.jsonl") for a in row["attempts"]]
     examples = read(tmp_path / "examples.jsonl")
     wrong = [e for e in examples if e["kind"] == "wrong-right"]
@@ -77,9 +83,10 @@ def test_pair_sft_pairs_attempts_of_the_base_model_on_one_problem(tmp_path: Path
 
 
 def test_imitation_raises_the_probability_of_what_is_imitated(tmp_path: Path) -> None:
-    policy = tiny.model()
-    said = Sample(0, 2, "ab", (1, 2, 3), (4, 5, 259), True)
-    fine_tune(policy, [Example("p", "wrong-right", said, said, (1, 2, 3), (4, 5, 259))], IMITATION, tmp_path, 0, "test")
+    taught, said = context(tmp_path), Sample(0, 2, "ab", (1, 2, 3), (4, 5, 259), True)
+    examples = [Example("p", "wrong-right", said, said, (1, 2, 3), (4, 5, 259))]
+    fine_tune(taught, STAR, examples, IMITATION, tmp_path, 0)
+    policy = taught.policy
     losses = [row["loss"] for row in read(tmp_path / "steps.jsonl")]
     logp = policy(torch.tensor([[1, 2, 3, 4, 5, 259]])).logits[0].log_softmax(-1)
     assert losses[-1] < losses[0] - 0.5
@@ -115,19 +122,19 @@ def dying(after: int) -> Any:
 
     calls = 0
 
-    def write(path: Path, examples: list[Example]) -> None:
+    def write(path: Path, examples: Any) -> Any:
         nonlocal calls
         if calls == after:
             raise KeyboardInterrupt
         calls += 1
-        write_examples(path, examples)
+        return write_examples(path, examples)
 
     return write
 
 
 def test_nothing_to_imitate_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none of the sampled dialogues"):
-        fine_tune(tiny.model(), [], IMITATION, tmp_path, 0, "star, round 1")
+        fine_tune(context(tmp_path), STAR, [], IMITATION, tmp_path, 0)
 
 
 def test_stage_two_by_star_begins_from_stage_one(tmp_path: Path) -> None:
@@ -135,12 +142,3 @@ def test_stage_two_by_star_begins_from_stage_one(tmp_path: Path) -> None:
     star_stage2.train(context(tmp_path), config)
     assert (tmp_path / "stage1" / "steps.jsonl").exists()
     assert read(tmp_path / "stage2" / "round2" / "examples.jsonl")
-
-
-def test_every_method_has_the_budget_of_score() -> None:
-    from tests.toy import Toy
-
-    like = score.preset(Toy(), embedded=False)
-    for method in (Star("star", plus=False), PairSFT("pair-sft", plus=True)):
-        config = method.preset(Toy(), embedded=False)
-        assert (config.dialogues, config.steps) == (like.dialogues, like.steps)

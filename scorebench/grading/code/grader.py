@@ -8,10 +8,11 @@ answers calls with plain data (sandbox/codec.py); the tests run as they are writ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from scorebench.api.errors import UserError
 from scorebench.api.types import Verdict
-from scorebench.grading.code.extract import program_of
+from scorebench.grading.code.extract import Found
 from scorebench.grading.code.output_digest import LOST, shown_expressions
 from scorebench.grading.code.rpc_client import TestsFaultError
 from scorebench.grading.code.test_parser import read_tests
@@ -19,7 +20,7 @@ from scorebench.grading.sandbox import pool
 from scorebench.grading.sandbox.linux import Limits
 from scorebench.grading.sandbox.supervisor import FAULT
 
-__all__ = ["LIMITS", "grade", "outputs_key", "program_of"]
+__all__ = ["LIMITS", "grade", "grade_found", "outputs_key"]
 
 MAX_PROGRAM_CHARACTERS = 1_000_000
 LIMITS = Limits()
@@ -50,6 +51,15 @@ def grade(
     listed = tests if isinstance(tests, str) else list(tests)
     job = {"asks": "verdict", "program": program, "tests": listed, "setup": setup, "entry_point": entry_point}
     return Verdict(answer=program, **pool.grade_job(job, limits))
+
+
+def grade_found(
+    found: Found, tests: Sequence[str] | str, setup: str = "", entry_point: str | None = None, limits: Limits = LIMITS
+) -> Verdict:
+    """The verdict of the program that was found in a reply (extract.py); it says how it was found. See `grade`."""
+    if found.reading == "none":
+        return Verdict("fail", None, "no-program", "the reply holds no program", reading="none")
+    return replace(grade(found.program, tests, setup, entry_point, limits), reading=found.reading)
 
 
 def outputs_key(

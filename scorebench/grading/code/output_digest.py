@@ -15,7 +15,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from scorebench.grading.code.rpc_client import ProgramLostError, Remote, TestsFaultError
+from scorebench.grading.code.remote import Remote
+from scorebench.grading.code.rpc_client import ProgramLostError, TestsFaultError
 
 LOST = "lost"  # the program ended, or ran out of time or memory
 

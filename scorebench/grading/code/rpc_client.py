@@ -1,22 +1,22 @@
-"""Calls into the candidate's process, as the tests make them: `Remote` stands for what is on the other side."""
+"""Requests to the candidate's process, as the tests make them, and what may come back."""
 
 from __future__ import annotations
 
-import builtins
-import os
 import select
 import time
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from scorebench.grading.code.callbacks import Callbacks
+from scorebench.grading.code.patience import LOOK_SECONDS, Patience
+from scorebench.grading.code.raised import ExceptionClasses, are_ancestors
+from scorebench.grading.code.remote import Remote, Remotes
 from scorebench.grading.sandbox import codec, frames
-from scorebench.grading.sandbox.linux import Limits
+from scorebench.grading.sandbox.plain_types import refill
 from scorebench.grading.sandbox.supervisor import PROCESS_ENDED
 
-_STOPS = (StopIteration, StopAsyncIteration)
-_LOOK_SECONDS = 0.25  # how often a silent candidate's clocks are read
+_MAX_NESTED = 50  # functions of the tests and of the program that call each other
+_MAX_TEXT = 500
 
 
 class ProgramLostError(BaseException):
@@ -29,201 +29,131 @@ class TestsFaultError(BaseException):
     __test__ = False
 
 
-@dataclass
 class Line:
     """The line to the candidate: one request at a time, one answer to each.
 
+    tests_classes: the tests are about a class of the program, whose operators they may use (remote.py).
     lost: why the program can answer no more, None while it can. Whatever the tests do about it, they have failed.
     """
 
-    fd: int
-    patience: Patience
-    lost: str | None = None
+    def __init__(self, fd: int, patience: Patience) -> None:
+        self.fd, self.patience = fd, patience
+        self.tests_classes = False
+        self.lost: str | None = None
+        self._remotes, self._callbacks, self._exceptions = Remotes(self), Callbacks(), ExceptionClasses()
+        self._nested = 0
 
-    def ask(self, operation: str, target: int | str, *arguments: Any, **keywords: Any) -> Any:
-        """The answer to one request; the program's own exception is raised here as its nearest built-in one."""
+    def ask(
+        self, operation: str, target: int | str, arguments: Sequence[Any] = (), keywords: Mapping[str, Any] = {}
+    ) -> Any:
+        """The answer to one request; what the program raises is raised here, by raised.py."""
+        shared: list[Any] = []
         try:
-            request = codec.encode((operation, target, list(arguments), keywords), _refer)
+            request = codec.encode(
+                ("ask", operation, target, list(arguments), dict(keywords)), self._callbacks_refer, shared
+            )
         except codec.NotPlainError as fault:  # too large or too deep: an earlier answer that the tests pass on
             self.lose(f"the program's answer cannot be used: {fault}")
-        answer = self._exchange(request)
-        if answer[0] == "raised":
-            raise self._exception(*answer[1:])
-        result, after = answer[1:]
-        if after is not None:
-            _restore(list(arguments), after)
-        return result
+        answer = self._exchange(request, shared)
+        match answer:
+            case ("value", result, content) if self._refilled(shared, content):
+                return result
+            case ("raised", ancestors, str(text), list(said), Remote() | None as remote) if are_ancestors(ancestors):
+                exception = self._exceptions.raised(ancestors, text[:_MAX_TEXT], said, remote)
+                if exception is not None:
+                    raise exception
+                self.lose(text)
+        self.lose("the program's answer cannot be read: not an answer")
 
     def load(self, imports: str, program: str) -> None:
         """Have the program executed; what it raises is the end of it."""
-        answer = self._exchange(codec.encode((imports, program)))
-        if answer[0] == "raised":
-            self.lose(f"{answer[2]} (when the program was loaded)")
+        match self._exchange(codec.encode((imports, program)), []):
+            case ("value", None, None):
+                return
+            case ("raised", _, str(text), *_):
+                self.lose(f"{text[:_MAX_TEXT]} (when the program was loaded)")
+        self.lose("the program's answer cannot be read: not an answer")
 
     def lose(self, why: str) -> NoReturn:
         self.lost = self.lost or why
         raise ProgramLostError(self.lost)
 
-    def _exchange(self, request: bytes) -> tuple[Any, ...]:
+    def _exchange(self, request: bytes, shared: list[Any]) -> Any:
+        """Send a request and read the answer to it. On the way there, the program may call functions of the tests."""
         if self.lost is not None:
             raise ProgramLostError(self.lost)
-        self.patience.new_call()
         try:
-            frames.send(self.fd, request, lambda: self._wait(select.POLLOUT))
-            answer = codec.decode(frames.receive(self.fd, lambda: self._wait(select.POLLIN)), self._resolve)
+            while True:
+                self._look(0.0)
+                frames.send(self.fd, request, lambda: self._wait(select.POLLOUT))
+                message = frames.receive(self.fd, lambda: self._wait(select.POLLIN))
+                answer = codec.decode(message, self._resolve, list(shared))
+                if type(answer) is not tuple or len(answer) != 5 or answer[0] != "ask":
+                    return answer
+                request = self._call_back(*answer[1:])
         except frames.ClosedError:
             self.lose(PROCESS_ENDED)
         except codec.NotPlainError as fault:
             self.lose(f"the program's answer cannot be read: {fault}")
-        if not _well_formed(answer):
-            self.lose("the program's answer cannot be read: not an answer")
-        return answer
+
+    def _call_back(self, operation: Any, number: Any, arguments: Any, keywords: Any) -> bytes:
+        """Do what the program asks of something of the tests: the message that says what came of it."""
+        if type(arguments) is not list or type(keywords) is not dict or self._nested == _MAX_NESTED:
+            self.lose("the program calls functions of the tests in a way that it cannot")
+        self._nested += 1
+        try:
+            result = ("value", self._callbacks.answer(operation, number, arguments, keywords))
+        except Exception as exception:
+            result = ("raised", type(exception).__name__, list(exception.args))
+        finally:
+            self._nested -= 1
+        return codec.encode(result, self._callbacks_refer)
 
     def _wait(self, event: int) -> None:
+        """Wait for the candidate, but not for ever. Called for each part of a message that is not there yet."""
         poll = select.poll()
         poll.register(self.fd, event)
-        while not poll.poll(_LOOK_SECONDS * 1000):
-            if why := self.patience.is_over():
-                self.lose(why)
+        start = time.monotonic()
+        poll.poll(LOOK_SECONDS * 1000)
+        self._look(time.monotonic() - start)
 
-    def _resolve(self, reference: int | str) -> Remote:
-        if not isinstance(reference, int):
-            raise codec.NotPlainError("an answer refers to objects by number")
-        return Remote(self, reference)
+    def _look(self, waited: float) -> None:
+        if why := self.patience.is_over(waited):
+            self.lose(why)
 
-    def _exception(self, names: list[str], text: str, arguments: list[Any]) -> Exception:
-        """The program's exception as its nearest built-in class; one that ends programs ends this one.
+    def _refilled(self, shared: list[Any], content: Any) -> bool:
+        """Give mutable arguments the content that the call left in them; False if that is nothing such."""
+        if content is None:
+            return True
+        try:
+            for place, held in content:
+                refill(shared[place], held)
+        except (TypeError, ValueError, IndexError):
+            return False
+        return True
 
-        StopIteration is not passed on (as in PEP 479): it would end a test's all(map(...)) early, as if all were true.
-        """
-        for name in names:
-            kind = getattr(builtins, name, None)
-            if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, _STOPS):
-                try:
-                    return kind(*arguments)
-                except (TypeError, ValueError):  # not such arguments as this class is made of
-                    continue
-        self.lose(text)
+    def _callbacks_refer(self, value: Any) -> tuple[Any, ...]:
+        if isinstance(value, Remote):
+            return ("program", value._target)
+        if isinstance(value, type) and (target := self._exceptions.target_of(value)) is not None:
+            return ("program", target)
+        if isinstance(value, Exception) and isinstance(remote := vars(value).get("_remote"), Remote):
+            return ("program", remote._target)
+        return self._callbacks.refer(value)
 
-
-def _well_formed(answer: Any) -> bool:
-    if type(answer) is not tuple or not answer:
-        return False
-    if answer[0] == "value":
-        return len(answer) == 3 and type(answer[2]) in (list, type(None))
-    raised = len(answer) == 4 and answer[0] == "raised" and type(answer[1]) is type(answer[3]) is list
-    return raised and all(type(text) is str for text in (*answer[1], answer[2]))
-
-
-class Patience:
-    """Whether a silent candidate has slept too long, or taken too long altogether.
-
-    Time spent waiting for a processor on a loaded machine is not held against it; time on a processor is limited by
-    the kernel. What is left is sleep, and it is added up over all calls.
-    """
-
-    def __init__(self, pid: int, limits: Limits) -> None:
-        self.pid, self.limits = pid, limits
-        self.deadline = time.monotonic() + limits.wall_seconds
-        self.idle_before = self.idle = 0.0  # in earlier calls, and with this one
-        self.start: tuple[float, float] | None = None  # this call's first look: the time, and busy seconds until then
-
-    def new_call(self) -> None:
-        self.idle_before, self.start = self.idle, None
-
-    def is_over(self) -> str | None:
-        """A reason to give up, or None. Called now and then while an answer is awaited."""
-        now, clocks = time.monotonic(), _clocks(self.pid)
-        if now > self.deadline:
-            return f"out of time ({self.limits.wall_seconds:g} s by the clock)"
-        if clocks is None:
-            return None
-        busy, runnable = clocks
-        if self.start is None:
-            self.start = now, busy
-        if runnable:
-            return None  # the kernel adds up the time that it waits for a processor only when it gets one
-        # From the first look on and not from look to look: clocks that lag behind once are ahead the next time.
-        self.idle = self.idle_before + max(0.0, now - self.start[0] - (busy - self.start[1]))
-        return f"asleep for {self.limits.idle_seconds:g} s" if self.idle > self.limits.idle_seconds else None
-
-
-def _clocks(pid: int) -> tuple[float, bool] | None:
-    """Seconds that a process's threads have run or waited to run, and whether one does now; None if nobody says."""
-    total, runnable = 0, False
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
-                running, waiting, _ = file.read().split()
-            with open(f"/proc/{pid}/task/{thread}/stat") as file:
-                runnable |= file.read().rpartition(")")[2].split()[0] == "R"
-            total += int(running) + int(waiting)
-    except (OSError, ValueError):
-        return None
-    return (total / 1e9, runnable) if total else None
-
-
-def _restore(old: Any, new: Any) -> None:
-    """Give mutable arguments the state that the call left them in, in place, as a call at home would have done."""
-    if type(old) is not type(new):
-        return
-    if isinstance(old, list | tuple) and len(old) == len(new):
-        for index, (was, now) in enumerate(zip(old, new, strict=True)):
-            if isinstance(was, list | tuple | dict | set | bytearray | deque):
-                _restore(was, now)
-            elif isinstance(old, list):
-                old[index] = now
-    elif isinstance(old, list | bytearray):
-        old[:] = new
-    elif isinstance(old, dict | set | deque):
-        old.clear()
-        (old.extend if isinstance(old, deque) else old.update)(new)
-
-
-class Remote:
-    """Something of the program's that stays in its process: one of its globals by name, or an object by number."""
-
-    __slots__ = ("_line", "_target")
-
-    def __init__(self, line: Line, target: int | str) -> None:
-        object.__setattr__(self, "_line", line)
-        object.__setattr__(self, "_target", target)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return self._line.ask("call", self._target, *arguments, **keywords)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._line.ask("getattr", self._target, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._line.ask("setattr", self._target, name, value)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._line.ask("getitem", self._target, key)
-
-    def __len__(self) -> int:
-        return self._line.ask("len", self._target)
-
-    def __bool__(self) -> bool:
-        return self._line.ask("bool", self._target)
-
-    def __iter__(self) -> Iterator[Any]:
-        iterator, count = self._line.ask("iter", self._target), 1
-        if not isinstance(iterator, Remote):
-            raise TypeError("not an iterator")
-        while items := iterator._line.ask("take", iterator._target, count):
-            yield from items
-            count = min(2 * count, 1000)
-
-    def __next__(self) -> Any:
-        for item in self._line.ask("take", self._target, 1):
-            return item
-        raise StopIteration
-
-
-def _refer(value: Any) -> int | str:
-    if type(value) is Remote:
-        return value._target
-    raise TestsFaultError(f"the tests pass an object of type {type(value).__name__}, which is not plain data")
+    def _resolve(self, reference: Any) -> Any:
+        """What the tests get for something of the program, or for something of their own that comes back."""
+        try:
+            match reference:
+                case ("test", number):
+                    return self._callbacks.object(number)
+                case ("program", int(number), "exception class", ancestors) if are_ancestors(ancestors):
+                    kind = self._exceptions.of(ancestors)
+                    if kind is not None:
+                        return self._exceptions.keep(kind, number)
+                    return self._remotes.of(number, "class", "type")
+                case ("program", int(number), str(kind), str(class_name)):
+                    return self._remotes.of(number, kind, class_name)
+        except ValueError:
+            pass
+        raise codec.NotPlainError("an answer refers to something that is not there")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib.util
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scorebench.grading.code.rpc_client import TestsFaultError
@@ -32,6 +34,11 @@ class Tests:
     types: bool
 
     @property
+    def classes(self) -> bool:
+        """Whether the tests are about a class: they use names of the program, or the entry point is named as one."""
+        return bool(self.helpers) or self.entry[:1].isupper()
+
+    @property
     def rule(self) -> str:
         """What decided, and a flag for each thing that the verdict rests on beside the entry point's answers."""
         flags = [(self.helpers, "program-names"), (self.modules, "modules"), (self.types, "types")]
@@ -47,6 +54,8 @@ def read_tests(tests: list[str] | str, setup: str, entry_point: str | None) -> T
         raise TestsFaultError(f"the tests cannot be read: {fault}") from None
     if not any(tree.body for tree in trees):
         raise TestsFaultError("there are no tests")
+    if missing := _missing_module([setup_tree, *trees]):
+        raise TestsFaultError(f"the tests import {missing}, which is not installed for them")
     check = any(isinstance(node, ast.FunctionDef) and node.name == "check" for tree in trees for node in tree.body)
     if check:
         called_with = [_drop_check_calls(tree) for tree in trees]
@@ -73,8 +82,29 @@ def read_tests(tests: list[str] | str, setup: str, entry_point: str | None) -> T
     return Tests(setup_tree, tuple(trees), check, entry_point, helpers, modules - {entry_point}, types)
 
 
+def tested_names(tests: Sequence[str] | str, setup: str) -> list[str]:
+    """The names that a program must define, the entry point first; empty where the tests do not say."""
+    try:
+        read = read_tests(tests if isinstance(tests, str) else list(tests), setup, None)
+    except TestsFaultError:
+        return []
+    return [read.entry, *sorted(read.helpers)]
+
+
+def _missing_module(trees: list[ast.Module]) -> str | None:
+    """A module that the tests import and that is not there."""
+    for node in (node for tree in trees for node in tree.body):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for name in names:
+            if importlib.util.find_spec(name.partition(".")[0]) is None:
+                return name
+    return None
+
+
 def _drop_check_calls(tree: ast.Module) -> str | None:
-    """Remove the calls of check at the end of a text, which the judge makes itself; the name that they pass."""
+    """Remove the calls of check at the end of a text, which the test runner makes itself; the name that they pass."""
     name = None
     for node in list(tree.body):
         match node:

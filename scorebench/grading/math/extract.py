@@ -1,145 +1,193 @@
-r"""Finds the last stated answer of a reply. Pure text; linear time on any input.
+r"""Finds the answer that a reply states. Pure text; linear time on any input. docs/metrics.md says it for users.
 
-Two forms are read (the paper's prompts ask for the first, appendix on prompts; MATH's own solutions use the second):
+The rules, in this order; what the model thought before its reply is no part of it:
 
-- rule "final-answer": "Final Answer: The final answer is $5$. I hope it is correct.", with or without the heading,
-  the dollars, the closing words; \( \), \[ \] and $$ $$ are dollars too, and a \boxed inside is opened.
-- rule "boxed": \boxed{5}, \fbox{5}, \boxed 5.
-
-What is stated last counts, whichever its form: a model that corrects itself within a reply has taken back what it said
-before ("my previous answer \boxed{6} was wrong, it is \boxed{5}" states 5). Answers are never merged. A last box that
-is not closed, or is empty, states no answer: the reply was cut off, and what came before it was not its last word.
+1. "stated": the sentence of the prompt ("Final Answer: The final answer is $5$. I hope it is correct.") in its many
+   spellings, rule "final-answer"; or \boxed{5}, rule "boxed". What is stated last counts, as a model that corrects
+   itself takes back what it said before. Boxes side by side are one list. An empty box, or a sentence that goes on in
+   prose ("the final answer is the sum"), states nothing. A last box that is not closed was cut off: there is no answer.
+2. "loose": "The answer is 5", "Answer: 5", "#### 5", <answer>5</answer>, {"answer": 5}, the last of them.
+3. "loose": the last formula or number of the last sentence that has one.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
-# The longest answer that is read. The longest of MATH has 159 characters.
-MAX_ANSWER = 10_000
+from scorebench.api.replies import without_thoughts
+from scorebench.grading.math.sentences import MAX_ANSWER, last_value, read_region
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
-# The heading, the sentence, or both together: one statement, not two.
-_STATEMENT = re.compile(
-    r"(?:(?P<heading>final\s+answer[\s*_]{0,8}[:\n][\s*_]{0,8}(?:the\s+final\s+answer\s+is\b)?)|final\s+answer\s+is\b)"
-    r"[\s*_]{0,8}:?[\s*_]{0,8}",
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_UNBRACED = re.compile(r"\s*(-?\d+(?:\.\d+)?|\\[A-Za-z]+|[A-Za-z](?![A-Za-z]))")
+_PLACEHOLDER = re.compile(
+    r"(?:\s|\.\.\.|…|\\[lc]?dots|\\q?quad|\\[,;: ]|[?_]|(?:\\text\{)?(?:your |the |final )*(?:answer|result|solution)(?: here)?\}?)*",
     re.IGNORECASE,
 )
-_CLOSING_WORDS = re.compile(r"I hope (?:it|this) is correct", re.IGNORECASE)
-_OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
-_OPENER = re.compile(r"\$\$|\$|\\\(|\\\[")
-_MATH_TOKEN = re.compile(r"\\[()\[\]]|\\.|\$\$|\$|[{}]", re.DOTALL)
-_GLUE = re.compile(r"\s{0,9}[,;]?\s{0,9}(?:and|or)?\s{0,9}(?=\$|\\\(|\\\[)")
-_INTRODUCTION = re.compile(r"[A-Za-z ,:'-]{0,60}(?=\$|\\\(|\\\[)")
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
-_PROSE = re.compile(r"[a-z][a-z' ,-]+")
-_BARE_CONTENT = re.compile(r"-?\d+(?:\.\d+)?|\\[A-Za-z]+|[^\s$]")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+# What may stand between two boxes of one list.
+_GLUE = re.compile(
+    r"(?:[\s$,;&]|\\[\[\]();,! ]|\\q?quad|\\text\{ ?,? ?(?:and|or)? ?\}|\b(?:and|or)\b|(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)? ?=)*"
+)
+_AND = re.compile(
+    r"(?:(?!\.\s|\n|\b(?:so|thus|hence|therefore|answer|then|which|wrong|not|rather|actually|instead|because|since)\b).)*",
+    re.DOTALL,
+)
+
+_STATEMENT = re.compile(
+    r"\bfinal\s+answer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+\w+)?(?:[^\w\n$\\({\[.,;:<\"'-]|\*){0,6}"
+    r"(?:[:=\n–—-]|\b(?:is|are|should\s+be|would\s+be|must\s+be|becomes)\b)[\s*_:#]*"
+    r"(?:(?:so|thus|therefore|hence)?,?\s*the\s+(?:final\s+)?answer\s+(?:is|are)\b[\s*_:]*)?",
+    re.IGNORECASE,
+)
+_LOOSE = re.compile(
+    r"(?P<hash>^####[ \t]*)|<answer>\s*(?P<tag>.{0,2000}?)\s*</answer>"
+    r"|\"(?:final_)?answer\"\s*:\s*(?P<json>\"(?:\\.|[^\"\\]){0,2000}\"|-?[\d.]+)"
+    r"|\banswer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+[\w ]{1,40}?)?[\s*_]{0,4}(?:[:=]|\n|\b(?:is|are|should\s+be|would\s+be|must\s+be)\b)[\s*_:]*",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+# A base model that goes on with a problem of its own.
+_NEXT_PROBLEM = re.compile(
+    r"\n[\s#*]*(?:(?:Problem|Question|Exercise|Example|Instruction|Input|Q|User|Human)\b[ \d.]{0,6}[*]{0,2}:|<\|im_start\|>|<\|user\|>)",
+    re.IGNORECASE,
+)
+_STATED_BEFORE = re.compile(
+    r"I hope (?:it|this) is correct|\\boxed ?\{ ?[^}\s]|\banswer is:?\s*\S|\banswer: ?\S|^#### ?\S",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Only so many of the last marks are looked at, whatever the length of a reply.
+_MARKS = 100
 
 
 class Found(NamedTuple):
-    """An answer as stated, and the name of the rule that found it."""
+    """An answer as it stands in the reply, the name of the rule that found it, and whether it is stated as asked for."""
 
     answer: str
     rule: str
+    reading: Literal["stated", "loose"]
 
 
 class _Span(NamedTuple):
     answer: str
+    start: int
     end: int
 
 
-def last_answer(reply: str) -> Found | None:
-    """The last stated answer of a reply; None where none is stated, or the last one is empty or cut off."""
-    boxes = list(_BOX.finditer(reply))
-    statement = _last_statement(reply)
-    if statement is not None and not (boxes and boxes[-1].start() > statement.end):
-        return Found(statement.answer, "final-answer")
-    boxed = _box_content(reply, boxes[-1].end()) if boxes else None
-    return Found(boxed, "boxed") if boxed else None
+def find_answer(reply: str) -> Found | None:
+    """The answer of a reply; None where it has none."""
+    text = _own_part(without_thoughts(reply))
+    boxes = list(_boxes(text))
+    statement = _last_statement(text)
+    if boxes and boxes[-1].answer == _CUT_OFF and not (statement and statement.end > boxes[-1].start):
+        return None
+    group = _last_group(text, [box for box in boxes if box.answer != _CUT_OFF])
+    if statement and not (group and group.start >= statement.end):
+        return Found(statement.answer, "final-answer", "stated")
+    if group:
+        return Found(group.answer, "boxed", "stated")
+    if answer := _last_loose(text):
+        return Found(answer, "answer-is", "loose")
+    value = last_value(text)
+    return Found(value, "last-value", "loose") if value else None
 
 
 def last_boxed(text: str) -> str | None:
     r"""The content of the last \boxed or \fbox of a text; None without one, or if it is not closed."""
-    boxes = list(_BOX.finditer(text))
-    return _box_content(text, boxes[-1].end()) if boxes else None
+    boxes = list(_boxes(text))
+    return boxes[-1].answer if boxes and boxes[-1].answer != _CUT_OFF else None
 
 
-def _box_content(text: str, start: int) -> str | None:
-    """What stands in the braces that open at `start`, or, as TeX reads it, the one token there."""
-    start = len(text) - len(text[start:].lstrip())
-    if text[start : start + 1] != "{":
-        # TeX would take one digit; a number is what was meant.
-        token = _BARE_CONTENT.match(text, start)
-        return token.group() if token else None
+def _own_part(text: str) -> str:
+    """The reply up to where the model goes on with another problem, once it has stated an answer."""
+    stated = _STATED_BEFORE.search(text)
+    problem = _NEXT_PROBLEM.search(text, stated.end()) if stated else None
+    return text[: problem.start()] if problem else text
+
+
+_CUT_OFF = "\\boxed{"  # stands for the content of a box that is not closed; no content looks like it
+
+
+def _boxes(text: str) -> Iterator[_Span]:
+    r"""The boxes that hold something, in order."""
+    for mark in list(_BOX.finditer(text))[-_MARKS:]:
+        start = mark.end()
+        while start < min(len(text), mark.end() + 50) and text[start].isspace():
+            start += 1
+        if text[start : start + 1] != "{":
+            token = _UNBRACED.match(text, mark.end(), mark.end() + MAX_ANSWER)
+            content, end = (token[1], token.end()) if token else ("", start)
+        else:
+            content, end = _braced(text, start)
+        if not _PLACEHOLDER.fullmatch(content[:100]):
+            yield _Span(content, mark.start(), end)
+
+
+def _braced(text: str, start: int) -> tuple[str, int]:
     depth = 0
     for brace in _BRACE.finditer(text, start, start + MAX_ANSWER):
         depth += {"{": 1, "}": -1}.get(brace.group(), 0)
         if depth == 0:
-            return text[start + 1 : brace.start()].strip()
+            return text[start + 1 : brace.start()].strip(), brace.end()
+    return _CUT_OFF, min(len(text), start + MAX_ANSWER)
+
+
+def _last_group(text: str, boxes: list[_Span]) -> _Span | None:
+    """The last box, with those that stand directly before it."""
+    if not boxes:
+        return None
+    group, joint = [boxes[-1]], ", "
+    for box in reversed(boxes[:-1]):
+        between = text[box.end : group[0].start]
+        if box.end > group[0].start or len(between) > 70:
+            break
+        side_by_side = _GLUE.fullmatch(between) and not re.search(r"\n\s*\n(?!.*(?:and|or))", between)
+        listed = re.search(r"\band\b", between) and _AND.fullmatch(between)
+        if not (side_by_side or listed):
+            break
+        joint = " or " if re.search(r"\bor\b", between) else joint
+        group.insert(0, box)
+    contents = list(dict.fromkeys(box.answer for box in group))
+    return _Span(joint.join(contents), group[0].start, group[-1].end)
+
+
+def _last_statement(text: str) -> _Span | None:
+    """The last "final answer" statement that states something."""
+    limit = len(text)
+    for mark in reversed(list(_STATEMENT.finditer(text))[-_MARKS:]):
+        region = read_region(text, mark.end(), min(limit, mark.end() + MAX_ANSWER))
+        if region is not None:
+            return _Span(_opened(region.answer), mark.start(), region.end)
+        limit = mark.start()
     return None
 
 
-def _last_statement(reply: str) -> _Span | None:
-    """The last "final answer" statement that states something: its answer, and where it ends."""
-    statements = list(_STATEMENT.finditer(reply))
-    limit = len(reply)
-    for statement in reversed(statements):
-        start = statement.end()
-        found = _stated(reply, start, min(limit, start + MAX_ANSWER), headed=statement["heading"] is not None)
-        if found is not None:
-            return found
-        limit = statement.start()
+def _opened(answer: str) -> str:
+    boxes = [box for box in _boxes(answer) if box.answer != _CUT_OFF]
+    group = _last_group(answer, boxes)
+    return group.answer if group else answer
+
+
+def _last_loose(text: str) -> str | None:
+    """The last of "the answer is 5", #### 5, <answer>5</answer> and {"answer": 5} that states something."""
+    limit = len(text)
+    for mark in reversed(list(_LOOSE.finditer(text))[-_MARKS:]):
+        if mark["tag"] is not None:
+            answer = mark["tag"]
+        elif mark["json"]:
+            answer = _from_json(mark["json"])
+        else:
+            region = read_region(text, mark.end(), min(limit, mark.end() + MAX_ANSWER))
+            answer = region.answer if region else ""
+        if answer.strip():
+            return answer.strip()
+        limit = mark.start()
     return None
 
 
-def _stated(reply: str, start: int, limit: int, headed: bool) -> _Span | None:
-    """The answer between `start` and `limit`, and where it ends; None if the words there state nothing."""
-    closing = _CLOSING_WORDS.search(reply, start, limit)
-    end = closing.start() if closing else limit
-    introduction = _INTRODUCTION.match(reply, start, end)
-    groups = _math_groups(reply, introduction.end() if introduction else start, end)
-    if groups is not None:
-        answer, end = groups
-    else:
-        # With the closing words, what stands before them; without, the sentence.
-        sentence = None if closing else _SENTENCE_END.search(reply, start, end)
-        end = sentence.start() if sentence else end
-        answer = re.sub(r"(?<!\\)\$", "", reply[start:end]).strip(" \t\r\n*_,;")
-        prose = _PROSE.fullmatch(answer) or len(answer.split()) > 4
-        if prose and not (headed or closing):  # "... so the final answer is correct"
-            return None
-    if _BOX.search(answer):
-        answer = last_boxed(answer) or ""
-    answer = answer.strip().removesuffix(".").strip()
-    return _Span(answer, end) if answer else None
-
-
-def _math_groups(reply: str, start: int, limit: int) -> _Span | None:
-    """$...$ at `start`, and more of them joined by commas, "and", "or"; None if none is there or it is not closed."""
-    answers: list[str] = []
-    last_end = start
-    while opener := _OPENER.match(reply, start, limit):
-        end = _math_end(reply, opener.end(), limit, _OPENERS[opener.group()])
-        if end is None:
-            break
-        answers.append(reply[opener.end() : end].strip())
-        last_end = end + len(opener.group())
-        glue = _GLUE.match(reply, last_end, limit)
-        if glue is None:
-            break
-        start = glue.end()
-    return _Span(", ".join(filter(None, answers)), last_end) if any(answers) else None
-
-
-def _math_end(reply: str, start: int, limit: int, closer: str) -> int | None:
-    r"""Where the delimiter stands that closes a formula; a dollar inside braces, as in \text{$5$}, does not."""
-    depth, inside = 0, None
-    for token in _MATH_TOKEN.finditer(reply, start, limit):
-        depth += {"{": 1, "}": -1}.get(token.group(), 0)
-        if token.group() == closer:
-            if depth <= 0:
-                return token.start()
-            inside = inside or token.start()
-    return inside  # braces that do not match: the first closer there is
+def _from_json(value: str) -> str:
+    try:
+        return str(json.loads(value))
+    except ValueError:  # LaTeX with its backslashes as they are
+        return value.strip('"')

@@ -1,86 +1,123 @@
-r"""Units of an answer: \text{ cm}, \$, \%, degrees, a.m.
+r"""Units: what stands behind a value and may be left out: 5 cm, 35 km/h, 12 \text{ square feet}, 28800 ways, 90^\circ.
 
-In MATH a unit may be left out, but not be another one: 5 is 5 cm, and 5 m is not. Words that are no known unit
-("boxes", "ways", "square units") name what was counted and are ignored.
+A unit of the table that is not the reference's unit is another answer (5 m is not 5 cm); any other noun (apples, ways)
+only says what was counted.
 """
 
 from __future__ import annotations
 
 import re
 
-_SPELLINGS = {
-    "cm": "centimeter centimetre",
-    "mm": "millimeter millimetre",
-    "km": "kilometer kilometre",
-    "m": "meter metre",
-    "inch": "in inches",
-    "foot": "ft feet",
-    "yard": "yd",
-    "mile": "mi",
-    "kg": "kilogram",
-    "gram": "g gm",
-    "pound": "lb",
-    "ounce": "oz",
-    "gallon": "gal",
-    "liter": "l litre",
-    "second": "s sec",
-    "minute": "min",
-    "hour": "h hr",
-    "day": "",
-    "week": "",
-    "month": "",
-    "year": "yr",
-    "dollar": "usd",
-    "cent": "",
-    "euro": "",
-    "degree": "deg",
-    "radian": "rad",
-    "percent": "",
-    "mph": "mi/hr mile/hour mi/h",
-    "acre": "",
-    "am": "",
-    "pm": "",
-}
-_UNITS = {spelling: unit for unit, others in _SPELLINGS.items() for spelling in (unit, *others.split())}
-_POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
-
-_WORDS = r"(?P<words>[A-Za-z][A-Za-z. ]*)"
-_POWER = r"(?: ?\^ ?\{? ?(?P<power>[23]) ?\}?)?"
-_TEXT_UNIT = re.compile(r" ?\\text ?\{ ?(?P<words>[^{}]*?)(?: ?\^ ?(?P<inner>[23]))? ?\}" + _POWER + r"$")
-_BARE_UNIT = re.compile(r"(?<=[\d}]) ?" + _WORDS + _POWER + r"$")
-_ANGLE_FUNCTION = re.compile(r"\\(?:arc)?(?:sin|cos|tan|sec|csc|cot)(?![A-Za-z])")
-
-
-def split_unit(text: str) -> tuple[str, str]:
-    """A cleaned text without its unit, and the unit's one name ("cm", "inch^2"); "" where it has none that is known."""
-    if text.endswith(r"\%"):
-        return text[:-2].strip(), "percent"
-    if text.endswith(r"\degree") and not _ANGLE_FUNCTION.search(text):
-        return text.removesuffix(r"\degree").strip(), "degree"
-    if (money := re.match(r"([-+]?) ?\\\$ ?(?=[\d.\\(])", text)) is not None:
-        return money[1] + text[money.end() :], "dollar"
-    if (written := _TEXT_UNIT.search(text)) is not None and written.start() > 0:
-        unit = unit_name(written["words"], written["power"] or written["inner"])
-        return text[: written.start()].strip(), unit
-    # Without \text, letters are variables unless they are a unit's name.
-    bare = _BARE_UNIT.search(text)
-    if bare is not None and len(bare["words"]) > 1 and (unit := unit_name(bare["words"], bare["power"])):
-        return text[: bare.start()].strip(), unit
-    return text, ""
+# One line a unit: its name, then the other spellings.
+_TABLE = """
+cm centimeter centimeters centimetre centimetres
+mm millimeter millimeters
+m meter meters metre metres
+km kilometer kilometers kilometre kilometres
+inch inches in
+foot feet ft
+yard yards yd
+mile miles mi
+mg milligram milligrams
+g gram grams gm
+kg kilogram kilograms
+pound pounds lb lbs
+ounce ounces oz
+ton tons
+second seconds sec secs s
+minute minutes min mins
+hour hours hr hrs h
+day days
+week weeks
+month months
+year years yr yrs
+ml milliliter milliliters
+liter liters litre litres L
+gallon gallons gal
+dollar dollars USD
+cent cents
+euro euros EUR
+yen rupee rupees yuan
+mph
+degree degrees deg
+radian radians rad
+am pm
+acre acres hectare hectares
+newton newtons N
+joule joules J
+watt watts W
+volt volts V
+"""
+_NAMES = {spelling: line.split()[0] for line in _TABLE.strip().splitlines() for spelling in line.split()}
+for _own in ("yen", "yuan", "am", "pm", "acre", "hectare"):
+    _NAMES[_own] = _own
+_NAMES |= {"rupee": "rupee", "rupees": "rupee", "hectares": "hectare"}
+_POWERS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "cubed": "3"}
+_LETTERS = frozenset("mghsLNJWV")
+# Words that say more than what was counted.
+_NO_NOUN = re.compile(
+    r"\b(?:and|or|not|no|is|are|was|if|when|where|for|than|but|to|from|with|maybe|mod|by|times|less|more|otherwise|each"
+    r"|sin|cos|tan|log|ln|sqrt|pi|frac)\b"
+)
+_TOKEN = r"(?>\\text\{[^{}]*\}|\\degree(?: ?[CFK]\b)?|[A-Za-z]+\.?(?:[A-Za-z]\.)*)(?: ?\^ ?\{?-?\d\}?)?"
+_TAIL = re.compile(rf"(?P<gap> ?)(?P<unit>{_TOKEN}(?: ?(?:/|\\cdot)? ?{_TOKEN})*+)$")
+_VALUE_END = re.compile(r"(?:[\d})!|\]]|\\pi) ?$")
+_PLAIN_VALUE = re.compile(r"-?[\d.,/]+|-?\d* ?\\frac\{\d+\}\{\d+\}")
+_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_DEGREES = re.compile(r"\(?(-?\d+(?:\.\d+)?)\)? ?\\degree")
 
 
-def unit_name(words: str, power: str | None = None) -> str:
-    """The one name of a unit, or "" for words that are no unit."""
-    names = words.lower().replace(".", "").replace(" per ", "/").split()
-    if len(names) > 1 and names[0] in _POWERS:
-        power = _POWERS[names.pop(0)]
-    if len(names) != 1:
-        return ""
-    singular = "/".join(name if name in _UNITS else name.removesuffix("s") for name in names[0].split("/"))
-    unit = _UNITS.get(singular, "")
-    return f"{unit}^{power}" if unit and power else unit
+def split_unit(text: str) -> tuple[str, str | None]:
+    """The value, and the unit's name with its power ("cm2"), "" for a noun that is no unit; None where there is none.
+
+    Inside of a trigonometric function degrees are a number: they are turned into radians.
+    """
+    if _TRIGONOMETRY.search(text):
+        return _DEGREES.sub(r"{(\\frac{\1 \\pi}{180})}", text), None
+    for start in _starts(text):
+        tail = _TAIL.match(text, start)
+        value = text[:start].strip()
+        if tail and value and _is_unit(value, tail["gap"], tail["unit"]):
+            return value, _name(tail["unit"])
+    return text, None
 
 
-def clash(a: str, b: str) -> bool:
-    """Whether two answers with these units cannot be the same."""
-    return a != b and a != "" and b != ""
+def differ(first: str | None, second: str | None) -> bool:
+    """Whether both are units of the table, and not the same one."""
+    return bool(first) and bool(second) and first != second
+
+
+def _starts(text: str) -> list[int]:
+    r"""Where a unit may start: behind a value, at a space, a \text, a degree sign, or a letter after a digit."""
+    starts = [match.start() for match in re.finditer(r" |\\text\{|\\degree|(?<=\d)[A-Za-z]", text[-120:])]
+    offset = max(0, len(text) - 120)
+    return [offset + start for start in starts][:40]
+
+
+def _is_unit(value: str, gap: str, unit: str) -> bool:
+    words = re.sub(r"\\text|[{}]", " ", unit)
+    if _NO_NOUN.search(words) or (not _VALUE_END.search(value) and not unit.startswith((r"\text", r"\degree"))):
+        return False
+    bare = re.sub(r"\\text\{[^{}]*\}|\\degree(?: ?[CFK]\b)?", "", unit)
+    for word in re.findall(r"[A-Za-z]+", bare):
+        if len(word) == 1 and word not in ("a", "p"):
+            if word not in _LETTERS or not gap or not _PLAIN_VALUE.fullmatch(value):
+                return False
+        elif word not in _NAMES and word not in _POWERS and (len(word) < 3 or not gap or not word.islower()):
+            return False
+    return not re.fullmatch(r"\\text\{ ?[A-Za-z] ?\}", unit) or unit[6:-1].strip() in _LETTERS
+
+
+def _name(unit: str) -> str:
+    words = re.sub(r"\\text|[{}^]", " ", unit.replace(r"\degree", " degree ")).replace(".", "")
+    words = re.sub(r"(?<=[A-Za-z])(?=\d)", " ", words)
+    power = ""
+    names: list[str] = []
+    for word in re.findall(r"[A-Za-z]+|\d", words):
+        if word in _POWERS or word.isdigit():
+            power = _POWERS[word] if word in _POWERS else word
+        elif (name := _NAMES.get(word) or _NAMES.get(word.lower())) is not None:
+            names.append(name)
+    if names[:1] == ["mile"] and names[1:] == ["hour"]:
+        names = ["mph"]
+    return "/".join(names) + power if names else ""

@@ -20,6 +20,7 @@ from typing import Any
 from scorebench.grading.sandbox import codec, frames, landlock, linux, rpc_server, seccomp
 from scorebench.grading.sandbox.linux import Limits
 from scorebench.grading.sandbox.processes import FaultError, close_all_but, fork, succeeds
+from scorebench.grading.sandbox.tasks_limit import TasksGroup
 
 # Imported once here, so that no candidate pays for them. All of it is Python's own library.
 _WARM = "array bisect calendar cmath collections copy dataclasses datetime decimal enum fractions functools hashlib"
@@ -31,7 +32,7 @@ PATIENCE_SECONDS = 30.0  # for a process of ours to do what takes it millisecond
 
 @dataclass(frozen=True)
 class Confinement:
-    """What the candidates of this nursery are locked in with.
+    """What the candidates of this fork server are locked in with.
 
     rules: Landlock's rules, a file descriptor; None where they are not used.
     """
@@ -51,17 +52,35 @@ class Confinement:
             self.filter.adopt()
 
 
-def start(withhold: list[str], libraries: list[str]) -> tuple[socket.socket, dict[str, Any]]:
-    """Start a nursery: the socket to it, and what confines its candidates; FaultError if it does not start.
+@dataclass(frozen=True)
+class ForkServer:
+    """A fork server as its supervisor sees it.
+
+    protection: what confines its candidates.
+    group: the control group that limits their number of threads; None where the supervisor must count them.
+    """
+
+    socket: socket.socket
+    pid: int
+    protection: dict[str, Any]
+    group: TasksGroup | None
+
+
+def start(withhold: list[str], libraries: list[str]) -> ForkServer:
+    """Start a fork server; FaultError if it does not start.
 
     withhold: mechanisms not to use though the kernel has them.
     libraries: folders of packages beside Python's own that a program may import.
-    The caller must have one thread, and adopts the nursery: it ends when the socket is closed and can then be waited
-    for.
+    The caller must have one thread, and adopts the fork server: that ends when the socket is closed, and can then be
+    waited for.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # the first message says who the fork server is
+    group = TasksGroup.make() if "pids" not in withhold else None
 
     def enter_and_fork() -> None:
+        if group is not None:
+            group.enter()
         close_all_but(theirs.fileno())
         namespaces = "namespaces" not in withhold and succeeds(linux.enter_namespaces)
         # The first child after that is the namespace's first process; its parent here has nothing more to do.
@@ -71,13 +90,15 @@ def start(withhold: list[str], libraries: list[str]) -> tuple[socket.socket, dic
     os.waitpid(fork(enter_and_fork), 0)
     theirs.close()
     ours.settimeout(PATIENCE_SECONDS)
-    protection = ours.recv(4096)
-    if not protection:
-        raise FaultError("the nursery did not start")
-    return ours, codec.decode(protection)
+    try:
+        protection, pid = linux.receive_with_pid(ours, 4096)
+    except ValueError:
+        raise FaultError("the fork server did not start") from None
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+    return ForkServer(ours, pid, codec.decode(protection), group)
 
 
-def _equip(keeper: socket.socket, withhold: list[str], libraries: list[str], namespaces: bool) -> None:
+def _equip(supervisor: socket.socket, withhold: list[str], libraries: list[str], namespaces: bool) -> None:
     linux.be_opaque()
     linux.adopt_orphans()
     for name in _WARM.split():
@@ -91,14 +112,14 @@ def _equip(keeper: socket.socket, withhold: list[str], libraries: list[str], nam
     confinement = Confinement(filter, rules, namespaces)
     mechanisms = {"seccomp": use_filter, "landlock": rules is not None, "namespaces": namespaces}
     refused = _try_everything(confinement)
-    keeper.send(codec.encode({"mechanisms": mechanisms, "tried": list(_ATTEMPTS), "refused": refused}))
-    _serve(keeper, confinement)
+    supervisor.send(codec.encode({"mechanisms": mechanisms, "tried": list(_ATTEMPTS), "refused": refused}))
+    _serve(supervisor, confinement)
 
 
-def _serve(keeper: socket.socket, confinement: Confinement) -> None:
-    """Fork a candidate for every job, clear everything away after it, until the keeper is gone."""
+def _serve(supervisor: socket.socket, confinement: Confinement) -> None:
+    """Fork a candidate for every job, clear everything away after it, until the supervisor is gone."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(keeper, 1024, 1)
+        message, descriptors, _, _ = socket.recv_fds(supervisor, 1024, 1)
         if not message:
             _clear(None, confinement)
             return
@@ -107,13 +128,13 @@ def _serve(keeper: socket.socket, confinement: Confinement) -> None:
         child = None
         try:
             child = fork(lambda: _be_candidate(channel, confinement, limits))  # noqa: B023
-            keeper.send(FORKED)
+            supervisor.send(FORKED)
         except OSError as fault:
-            keeper.send(f"no new process: {fault}".encode())
+            supervisor.send(f"no new process: {fault}".encode())
         os.close(channel)
-        keeper.recv(1)  # the job is over, or the keeper is gone
+        supervisor.recv(1)  # the job is over, or the supervisor is gone
         ending = codec.encode(_clear(child, confinement))
-        if not succeeds(lambda: keeper.send(ending)):  # noqa: B023
+        if not succeeds(lambda: supervisor.send(ending)):  # noqa: B023
             return
 
 

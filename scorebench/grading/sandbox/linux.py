@@ -9,6 +9,7 @@ import ctypes
 import os
 import resource
 import signal
+import socket
 import struct
 import sys
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ LINUX = sys.platform == "linux"
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
-JUDGE_CPU_SECONDS = 20
+TEST_RUNNER_CPU_SECONDS = 20
+_CREDENTIALS = struct.Struct("3i")  # process, user, group
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 
 
@@ -86,6 +88,18 @@ def drop_capabilities() -> None:
         syscall(_CAPSET[MACHINE], struct.pack("<Ii", 0x20080522, 0), bytes(24))  # version 3, this process, nothing
 
 
+def receive_with_pid(channel: socket.socket, size: int) -> tuple[bytes, int]:
+    """A message and the number of the process that sent it; ValueError where the other side is gone.
+
+    The kernel writes the sender's number on the message, translated between process namespaces. The socket needs
+    SO_PASSCRED.
+    """
+    message, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(_CREDENTIALS.size))
+    if not message:
+        raise ValueError("it ended at once")
+    return message, _CREDENTIALS.unpack(ancillary[0][2])[0]
+
+
 def enter_namespaces() -> None:
     """A world without network, without other users' shared memory, and whose first process is the next child.
 
@@ -119,16 +133,16 @@ def limit_candidate(limits: Limits, *, may_fork: bool) -> None:
         _limit(resource.RLIMIT_NPROC, 0)
 
 
-def limit_judge_memory() -> None:
-    """The judge runs trusted tests on untrusted answers: an answer must not be able to fill the machine."""
+def limit_test_runner_memory() -> None:
+    """The test runner runs trusted tests on untrusted answers: an answer must not be able to fill the machine."""
     _limit(resource.RLIMIT_AS, 2 * 2**30)
     _limit(resource.RLIMIT_CORE, 0)
 
 
-def limit_judge_time() -> None:
-    """Give the judge so much processor time from now; SIGXCPU ends it then."""
+def limit_test_runner_time() -> None:
+    """Give the test runner so much processor time from now; SIGXCPU ends it then."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    until = int(used.ru_utime + used.ru_stime) + JUDGE_CPU_SECONDS
+    until = int(used.ru_utime + used.ru_stime) + TEST_RUNNER_CPU_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 

@@ -26,13 +26,22 @@ from scorebench.grading.sandbox.processes import FaultError
 from scorebench.grading.sandbox.supervisor import FAULT
 
 TIERS = ("full", "confined", "partial", "limits")  # strongest first
-_ALWAYS = ("memory", "processor time", "wall time", "output")
+_ALWAYS = ("memory", "processor time", "wall time", "output", "number of threads")
 LIBRARIES = ("numpy",)  # what a program may import beside Python's own library, where it is installed
 _START_SECONDS = 60.0
-_MARGIN_SECONDS = 180.0  # beyond the candidate's own time: for the judge, and for a loaded machine
+_MARGIN_SECONDS = 180.0  # beyond the candidate's own time: for the test runner, and for a loaded machine
 TIER_VARIABLE = "SCOREBENCH_SANDBOX"
 # The module that runs the tests stands above the sandbox; a slot is told its name and imports it when it starts.
-_JUDGE = "scorebench.grading.code.test_runner"
+_TESTS_MODULE = "scorebench.grading.code.test_runner"
+# A job that any sandbox in order passes.
+CONTROL = {
+    "asks": "verdict",
+    "program": "def solution(x):\n    return x + 1\n",
+    "tests": ["assert solution(1) == 2"],
+    "setup": "",
+    "entry_point": "solution",
+}
+GRADERS_LOST = "graders-lost"  # the rule of a fail for a program that twice left nobody to give its verdict
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -53,10 +62,10 @@ class Tier:
 
 
 class Slot:
-    """One keeper process and the socket to it.
+    """One supervisor process and the socket to it.
 
-    withhold: mechanisms not to use though the kernel has them ("seccomp", "landlock", "namespaces"); for tests of
-        the weaker tiers.
+    withhold: mechanisms not to use though the kernel has them ("seccomp", "landlock", "namespaces", "pids"); for tests
+        of the weaker tiers.
     """
 
     def __init__(self, withhold: frozenset[str] = frozenset()) -> None:
@@ -66,11 +75,12 @@ class Slot:
             f"# a slot of runner {os.getpid()}\n"
             f"import sys; sys.path.append({str(_PACKAGE_ROOT)!r}); "
             f"from scorebench.grading.sandbox.supervisor import main; "
-            f"sys.path.pop(); main({theirs.fileno()}, {_JUDGE!r}, {sorted(withhold)!r}, {_library_folders()!r})"
+            f"sys.path.pop(); main({theirs.fileno()}, {_TESTS_MODULE!r}, {sorted(withhold)!r}, {_library_folders()!r})"
         )
         # No site-packages; the same hash seed every time, so that a program's verdict does not depend on set order.
         command = [sys.executable, "-P", "-s", "-S", "-B", "-c", start]
         environment = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment["MALLOC_ARENA_MAX"] = "2"  # else each thread takes 64 MiB of the candidate's address space
         with theirs:
             self._process = subprocess.Popen(
                 command,
@@ -88,25 +98,25 @@ class Slot:
             self.close()
             raise
 
-    def grade(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """The keeper's answer; FaultError if there is none in that time."""
+    def grade(self, job: bytes, seconds: float) -> dict[str, Any]:
+        """The supervisor's answer to an encoded job; FaultError if there is none in that time."""
         try:
-            frames.send(self._socket.fileno(), codec.encode(job), lambda: self._wait(select.POLLOUT, seconds))
+            frames.send(self._socket.fileno(), job, lambda: self._wait(select.POLLOUT, seconds))
         except OSError as fault:
-            raise FaultError(f"the keeper is gone: {fault}") from None
+            raise FaultError(f"the supervisor is gone: {fault}") from None
         return self._receive(seconds)
 
     def _receive(self, seconds: float) -> dict[str, Any]:
         try:
             return codec.decode(frames.receive(self._socket.fileno(), lambda: self._wait(select.POLLIN, seconds)))
         except OSError as fault:
-            raise FaultError(f"the keeper is gone: {fault}") from None
+            raise FaultError(f"the supervisor is gone: {fault}") from None
 
     def _wait(self, event: int, seconds: float) -> None:
         poll = select.poll()
         poll.register(self._socket, event)
         if not poll.poll(seconds * 1000):
-            raise FaultError(f"the keeper said nothing for {seconds:g} s")
+            raise FaultError(f"the supervisor said nothing for {seconds:g} s")
 
     def close(self) -> None:
         """End the slot's processes, all of them."""
@@ -140,14 +150,27 @@ class SandboxPool:
         return self._tier
 
     def grade(self, job: dict[str, Any], limits: Limits) -> dict[str, Any]:
-        """The answer of a slot to a job; a fault is tried once more, on a new slot, and then is an "error"."""
-        job = {**job, "limits": asdict(limits)}
+        """The answer of a slot to a job. A fault is tried once more, on a new slot.
+
+        A program that ends its test runner or its supervisor must not get out of its verdict by that. So after the
+        second fault the control is run: where the sandbox fails on a known-good program too, it is the sandbox's fault
+        and an "error", else it is the program's and a "fail".
+        """
+        try:
+            message = _encoded(job, limits)
+        except codec.NotPlainError as fault:
+            return _error(f"the tests cannot be sent: {fault}")
         seconds = limits.wall_seconds + _MARGIN_SECONDS
         with self._free:
-            answer = self._grade_once(job, seconds)
-            return self._grade_once(job, seconds) if answer["rule"] == FAULT else answer
+            answer = self._grade_once(message, seconds)
+            if answer["rule"] == FAULT:
+                answer = self._grade_once(message, seconds)
+            if answer["rule"] == FAULT and self._grade_once(_encoded(CONTROL, Limits()), seconds)["outcome"] == "pass":
+                why = f"this program ended its graders twice, and a known-good one did not ({answer['detail']})"
+                return {"outcome": "fail", "rule": GRADERS_LOST, "detail": why}
+            return answer
 
-    def _grade_once(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def _grade_once(self, job: bytes, seconds: float) -> dict[str, Any]:
         slot = None
         try:
             slot = self._take()
@@ -157,7 +180,7 @@ class SandboxPool:
                 slot = None
             return answer
         except (FaultError, OSError, codec.NotPlainError) as fault:
-            return {"outcome": "error", "rule": FAULT, "detail": f"sandbox: {fault}"}
+            return _error(fault)
         finally:
             if slot is not None:
                 slot.close()
@@ -179,6 +202,14 @@ class SandboxPool:
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
+
+
+def _encoded(job: dict[str, Any], limits: Limits) -> bytes:
+    return codec.encode({**job, "limits": asdict(limits)})
+
+
+def _error(fault: object) -> dict[str, Any]:
+    return {"outcome": "error", "rule": FAULT, "detail": f"sandbox: {fault}"}
 
 
 def _library_folders() -> list[str]:
@@ -236,7 +267,7 @@ def grade_job(job: dict[str, Any], limits: Limits) -> dict[str, Any]:
     try:
         weakest = pool.tier().name == "limits"
     except (FaultError, OSError) as fault:
-        return {"outcome": "error", "rule": FAULT, "detail": f"sandbox: {fault}"}
+        return _error(fault)
     if weakest and os.environ.get(TIER_VARIABLE) != "limits":
         raise UserError(
             f"this machine can set resource limits on a candidate program but cannot confine it (no seccomp, and "

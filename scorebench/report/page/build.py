@@ -21,7 +21,7 @@ from scorebench.report.gallery import Picture
 from scorebench.report.page.episodes import Reader, reader_of
 from scorebench.report.page.overview import groups_of
 from scorebench.report.page.references import References
-from scorebench.report.page.stored import Stored, read_stored
+from scorebench.report.page.stored import StoredRun, read_stored
 
 LARGEST = 18_000_000  # bytes of packed episodes; the whole page stays under 20 MB
 LONGEST = (20_000, 10_000, 5_000, 2_500, 1_200)  # characters of a message; the first length that is small enough
@@ -36,22 +36,25 @@ class Page:
     complaints: Sequence[str]
 
 
-def page(out: Path, transcripts: int | None = None) -> Page:
+def page(out: Path, transcripts: int | None = None, data: Path | None = None) -> Page:
     """The page of all runs on test problems under a folder of results.
 
-    transcripts: how many episodes of each kind of flip are shown of a run, at most; None for all. UserError where there
-    are no runs.
+    transcripts: how many episodes of each kind of flip are shown of a run, at most; None for all. data: a folder of the
+    benchmark's files, in which references are looked up. UserError where there are no runs.
     """
     stored = read_stored(out)
-    references = References()
-    packed, longest = _packed(stored, references, transcripts)
-    of_runs, of_trainings = gallery.of_runs(stored.summaries), gallery.of_trainings(out / "checkpoints", True)
+    references = References(data)
+    groups = groups_of(stored.runs)
+    shown = {run for group in groups for row in group["rows"] for run in row["runs"]}  # less seeds that only repeat
+    packed, longest = _packed([run for run in stored.runs if run.run.name in shown], references, transcripts)
+    of_runs = [picture for picture in gallery.of_runs(stored.summaries) if not picture.name.startswith("accuracy-")]
+    of_trainings = gallery.of_trainings(out / "checkpoints", first_seed_only=True)
     pictures, faults = _drawn([*of_runs, *of_trainings.pictures])
     complaints = [*stored.complaints, *references.complaints, *of_trainings.complaints, *faults]
     if longest < LONGEST[0]:
         complaints.append(f"Of long messages only {longest:,} characters are shown, so that the page stays small.")
     overview = {
-        "groups": groups_of(stored.runs),
+        "groups": groups,
         "complaints": complaints,
         "made": time.strftime("%Y-%m-%d %H:%M"),
         "longest": longest,
@@ -59,11 +62,11 @@ def page(out: Path, transcripts: int | None = None) -> Page:
     return Page(_html(overview, packed, pictures), complaints)
 
 
-def _packed(stored: Stored, references: References, transcripts: int | None) -> tuple[list[str], int]:
+def _packed(runs: Sequence[StoredRun], references: References, transcripts: int | None) -> tuple[list[str], int]:
     """The index and the blocks, packed, and the length that messages were shortened to."""
     packed: list[str] = []
     for longest in LONGEST:
-        reader = reader_of(stored.runs, references, longest, transcripts)
+        reader = reader_of(runs, references, longest, transcripts)
         packed = list(_packs(reader))
         if sum(map(len, packed)) <= LARGEST:
             return packed, longest

@@ -7,6 +7,7 @@ that the methods share stand close together, where compression finds them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,7 +59,7 @@ def _group(
 ) -> dict[str, Any]:
     """The index of a group; appends the group's blocks."""
     tags = {row["problem"]: dict(row["tags"]) for rows in chosen.values() for row in rows.values()}
-    problems = sorted(tags)
+    problems = sorted(tags, key=_natural)
     by_problem: dict[str, list[tuple[int, Mapping[str, Any]]]] = {problem: [] for problem in problems}
     for number, stored in enumerate(members):
         for _, row in sorted(chosen[stored.run.name].items()):
@@ -81,6 +82,7 @@ def _group(
     blocks.append(block)
     return {
         "runs": [{"name": stored.run.name, "seed": stored.run.identity["seed"]} for stored in members],
+        "instruction": _instruction(chosen),
         "problems": problems,
         "tags": [tags[problem] for problem in problems],
         "columns": columns,
@@ -99,6 +101,29 @@ def _chosen(stored: StoredRun, transcripts: int | None) -> Mapping[Any, Mapping[
             kept[kind] += 1
             chosen[key] = row
     return chosen
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names as people count: 2 before 10."""
+    parts = re.split(r"(\d+)", name)
+    return [(len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (0, part) for place, part in enumerate(parts)]
+
+
+def _instruction(chosen: Mapping[str, Mapping[Any, Mapping[str, Any]]]) -> str:
+    """The paragraphs that all prompts of a group begin with; "" where there are none, or where there is one prompt."""
+    prompts = {
+        message["content"]
+        for rows in chosen.values()
+        for row in rows.values()
+        for message in row["transcript"][: row["attempts"][0]["message"]]
+        if message["role"] == "user"
+    }
+    if len(prompts) < 2:
+        return ""
+    first, last = min(prompts), max(prompts)  # what these two share, all that lie between them share
+    length = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    shared = first[:length]
+    return shared[: shared.rfind("\n\n") + 2] if "\n\n" in shared else ""
 
 
 def flip_of(row: Mapping[str, Any]) -> str:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scorebench.api import registry
 from scorebench.api.errors import UserError
 from scorebench.evaluation.regrade import problems_of
-from scorebench.storage.runs import Run, digest
+from scorebench.storage.runs import Run
 
 LONGEST = 4_000  # characters of a reference
 
 
 class References:
-    """Looks references up. complaints: why there is none, a sentence for each data set that is not at hand."""
+    """Looks references up.
 
-    def __init__(self) -> None:
+    data: the folder of the benchmark's files, if it is not where the runs found it. complaints: why there are no
+    references, a sentence for each data set that is not at hand.
+    """
+
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data
         self.complaints: list[str] = []
         self._found: dict[str, Mapping[str, str]] = {}
 
     def of(self, run: Run, problem: str) -> str | None:
         """The reference of a problem as text; None where the problems of the run cannot be loaded."""
-        key = digest([run.identity["task"], run.identity["data"], run.identity.get("problems")])
+        key = json.dumps([run.identity["task"], run.identity["data"], run.identity.get("problems")], default=str)
         if key not in self._found:
             self._found[key] = self._load(run)
         return self._found[key].get(problem)
@@ -31,9 +37,12 @@ class References:
     def _load(self, run: Run) -> Mapping[str, str]:
         name = run.identity["task"]["name"]
         try:
-            problems = problems_of(run, registry.find("task", name))
+            problems = problems_of(run, registry.find("task", name), self.data)
         except (UserError, KeyError, TypeError) as fault:
-            self.complaints.append(f"No references are shown for {name}: {fault}")
+            reason = str(fault)
+            if run.identity["data"].startswith("folder:") and self.data is None:
+                reason = "the files that it was run on are not found; name their folder with --data."
+            self.complaints.append(f"No references are shown for {name}: {reason}")
             return {}
         return {problem.id: as_text(problem.reference) for problem in problems.values()}
 

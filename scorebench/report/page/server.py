@@ -16,9 +16,10 @@ WATCHED = ("runs/*/run.json", "runs/*/episodes.jsonl", "checkpoints/*/training.j
 class LivePage:
     """The page of a folder; made anew when it is asked for and a file of the folder has changed since."""
 
-    def __init__(self, out: Path, transcripts: int | None) -> None:
+    def __init__(self, out: Path, transcripts: int | None = None, data: Path | None = None) -> None:
         self.out = out
         self.transcripts = transcripts
+        self.data = data
         self._lock = threading.Lock()
         self._seen: Hashable = None
         self._html = b""
@@ -28,7 +29,7 @@ class LivePage:
         with self._lock:
             now = self._files()
             if now != self._seen:
-                self._html = page(self.out, self.transcripts).html.encode()
+                self._html = page(self.out, self.transcripts, self.data).html.encode()
                 self._seen = now
             return self._html
 
@@ -37,16 +38,15 @@ class LivePage:
         return tuple((file, (stat := file.stat()).st_mtime_ns, stat.st_size) for file in files)
 
 
-def serve(out: Path, transcripts: int | None, port: int) -> None:
+def serve(live: LivePage, port: int) -> None:
     """Serves the page to this machine until Ctrl-C. UserError where there are no runs, or the port is taken."""
-    live = LivePage(out, transcripts)
     live.html()
     try:
         server = server_of(live, port)
     except OSError as fault:
         raise UserError(f"Cannot listen on port {port}: {fault.strerror}; take another with --port.") from fault
     print(
-        f"http://127.0.0.1:{server.server_port}/  shows {out} as it is; reload for new rows, Ctrl-C to stop.",
+        f"http://127.0.0.1:{server.server_port}/  shows {live.out} as it is; reload for new rows, Ctrl-C to stop.",
         flush=True,
     )
     with server:

@@ -1,4 +1,4 @@
-"""Reads the stored runs that the page and the plots show. A damaged run is named and left out; the others are shown."""
+"""Reads the runs that the page and the plots show, with their rows. What cannot be read is named; the rest is shown."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 from scorebench.api.errors import UserError
 from scorebench.api.progress import progress
 from scorebench.report.summary import RunSummary, summarize
-from scorebench.storage.runs import Run, as_episode, read_json
+from scorebench.storage.runs import Run, stored_run
 
-DAMAGE = (UserError, KeyError, IndexError, TypeError, AttributeError, ValueError)  # what a foreign file can raise
 Key = tuple[str, int]  # problem and sample
 
 
@@ -27,54 +26,43 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Stored:
-    """What lies in a folder of results. complaints: a sentence for each run that is left out."""
+    """What lies in a folder of results. complaints: a sentence for each run that is left out, or that lacks rows."""
 
-    runs: Sequence[StoredRun]
+    runs: list[StoredRun] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
     @property
-    def summaries(self) -> list[RunSummary]:
+    def summaries(self) -> Sequence[RunSummary]:
         return [stored.summary for stored in self.runs]
 
 
 def read_stored(out: Path) -> Stored:
     """All runs on test problems under `out` that have episodes. UserError where there is none."""
-    runs: list[StoredRun] = []
-    complaints: list[str] = []
-    files = sorted((out / "runs").glob("*/run.json"))
-    with progress("read runs", len(files)) as tell:
-        for done, file in enumerate(files, start=1):
+    stored = Stored()
+    folders = sorted(path.parent for path in (out / "runs").glob("*/run.json"))
+    with progress("read runs", len(folders)) as tell:
+        for done, folder in enumerate(folders, start=1):
             try:
-                runs += _read(file)
-            except DAMAGE as fault:
-                complaints.append(f"{file.parent.name} is left out: {_reason(fault)}")
+                _read(folder, stored)
+            except UserError as fault:
+                stored.complaints.append(f"{folder.name} is left out: {fault}")
             tell(done)
-    if not runs and not complaints:
+    if not stored.runs and not stored.complaints:
         raise UserError(f"There are no runs in {out / 'runs'}; make one with `scorebench run`, or name another --out.")
-    if not runs:
-        raise UserError(f"No run in {out / 'runs'} can be read. {complaints[0]}")
-    return Stored(runs, complaints)
+    if not stored.runs:
+        raise UserError(f"No run in {out / 'runs'} can be read. {stored.complaints[0]}")
+    return stored
 
 
-def _read(file: Path) -> list[StoredRun]:
-    """The run of a run.json, in a list; an empty list where it has no episode, or is not on test problems."""
-    run = Run(file.parent, read_json(file)["identity"])
+def _read(folder: Path, stored: Stored) -> None:
+    """Adds a run to those that were read, unless it has no episode or is not on test problems."""
+    run = stored_run(folder)
     if run.identity["split"] != "test":
-        return []
-    _check_names(run.identity)
-    rows = {(row["problem"], row["sample"]): row for row in run.lines()}
-    if not rows:
-        return []
-    episodes = [as_episode(row) for row in rows.values()]
-    return [StoredRun(run, rows, summarize(run.meta(), episodes, run.name))]
-
-
-def _check_names(identity: Mapping[str, Any]) -> None:
-    names = [identity["task"]["name"], identity["data"], identity["method"]["name"], (identity["model"] or {})["name"]]
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise UserError(f"its run.json has {wrong[0]!r:.40} where a name should be.")
-
-
-def _reason(fault: Exception) -> str:
-    return str(fault) if isinstance(fault, UserError) else f"its files do not have the shape of a run ({fault!r:.120})."
+        return
+    found = run.stored()
+    if found.faults:
+        stored.complaints.append(f"{run.name}, lines left out: {len(found.faults):,}. The first: {found.faults[0]}.")
+    latest = {(row.episode.problem_id, row.episode.sample): row for row in found.read}
+    if latest:
+        summary = summarize(run.meta(), [row.episode for row in latest.values()], run.name)
+        stored.runs.append(StoredRun(run, {key: row.values for key, row in latest.items()}, summary))

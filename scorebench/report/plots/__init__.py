@@ -1,4 +1,4 @@
-"""Plots: accuracy by attempt, flips, edit distances, training curves, scaling curves. Every function returns a Figure."""
+"""Plots: accuracy by attempt, flips, edit distances, trainings, majority votes. Functions that draw return a Figure."""
 
 from scorebench.report.plots.drawing import colours, file_word, save, write_svg
 from scorebench.report.plots.results import accuracy_by_turn, edit_histograms, flips

@@ -2,7 +2,8 @@
 
 A plot is read without a legend: every line is named at its end in its own colour, the baseline is grey, and the methods
 of a family share a colour. Beyond MOST_LINES methods each has a panel of its own, with the baseline in it. Colours are
-Okabe and Ito's (2008), which the colour-blind can tell apart; no two series differ in colour alone.
+Okabe and Ito's (2008), which the colour-blind can tell apart, the pale ones darkened so that names can be read in them;
+no two series differ in colour alone.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ if TYPE_CHECKING:
 BASELINE = "base"
 GREY = "#8A8D93"
 QUIET = "#62666E"  # notes, ticks
-FAMILIES = {"base": GREY, "score": "#0072B2", "star": "#E69F00", "pair": "#D55E00", "self": "#009E73", "rl": "#CC79A7"}
-SPARE = ("#56B4E9", "#332288")  # families that are not in the list, in order of appearance
+FAMILIES = {"base": GREY, "score": "#0072B2", "star": "#B97F00", "pair": "#D55E00", "self": "#00835F", "rl": "#B4588C"}
+SPARE = ("#2B8FC9", "#332288")  # families that are not in the list, in order of appearance
 GAINED, LOST = "#0072B2", "#D55E00"
-TURNS = ("#56B4E9", "#0072B2", "#332288")  # attempt 1, 2, 3 of one training
+TURNS = ("#2B8FC9", "#0B4F7D", "#332288")  # attempt 1, 2, 3 of one training
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", ":", "-.")
 MOST_LINES = 6  # in one panel
 LONGEST_NAME = 60
+LONGEST_TITLE = 110
 Share = Literal["none", "all", "row", "col"]
 
 
@@ -43,10 +45,10 @@ def colours(methods: Sequence[str]) -> list[str]:
     return [known[family] for family in families]
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = LONGEST_NAME) -> str:
     """A name of somebody else's as matplotlib draws it letter by letter: no mathtext, nothing that cannot be drawn."""
     kept = "".join(letter if unicodedata.category(letter)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    short = kept if len(kept) <= LONGEST_NAME else f"{kept[: LONGEST_NAME - 1]}…"
+    short = kept if len(kept) <= longest else f"{kept[: longest - 1]}…"
     return short.replace("$", r"\$")
 
 
@@ -85,11 +87,11 @@ def panels_of(
     layout = figure.get_layout_engine()
     assert layout is not None
     what, *of = title.split("\n")
-    top = 1 - 0.28 / height
+    top = 1 - 0.2 / height
     figure.text(0.012, top, plain(what), fontsize=11, fontweight="bold", va="center")
-    figure.text(0.012, top - 0.21 / height, "  ".join(map(plain, of)), fontsize=8.5, color=QUIET, va="center")
+    figure.text(0.012, top - 0.21 / height, plain("  ".join(of), LONGEST_TITLE), fontsize=8.5, color=QUIET, va="center")
     figure.text(0.012, 0.13 / height, note, fontsize=7.5, color=QUIET, va="center")
-    layout.set(rect=(0, 0.26 / height, 1, 1 - 0.86 / height))  # type: ignore[call-arg]
+    layout.set(rect=(0, 0.26 / height, 1, 1 - 0.78 / height))  # type: ignore[call-arg]
     grid = figure.subplots(lines, columns, squeeze=False, sharex=share_x, sharey=share_y)
     panels = list(grid.flat)
     for axes in panels:
@@ -114,13 +116,12 @@ def name_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], fontsi
     rows = axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
     inches = max(0.5, (figure.get_figheight() - 1.2) / rows - 0.35)  # type: ignore[union-attr]
     gap = fontsize * 1.35 / 72 / inches
-    right = max(x for x, _, _, _ in ends)
     heights = apart([(y - low) / (high - low) for _, y, _, _ in ends], gap)
     for (x, y, name, colour), place in zip(ends, heights, strict=True):
         axes.annotate(
             plain(name),
             (x, y),
-            xytext=(axes.transData.transform((right, 0))[0] * 0 + 1.04, place),
+            xytext=(1.04, place),
             textcoords="axes fraction",
             color=colour,
             fontsize=fontsize,

@@ -41,16 +41,15 @@ def accuracy_by_turn(rows: Sequence[RunSummary]) -> Figure:
 def _accuracy_lines(rows: Sequence[RunSummary], title: str) -> Figure:
     figure, (axes,) = panels_of(1, 1, title, interval_note(rows), height=4.0)
     looks = colours([row.identity.method for row in rows])
-    for number, (row, colour) in enumerate(zip(rows, looks, strict=True)):
+    ends = []
+    for number, (row, label, colour) in enumerate(zip(rows, labels(rows), looks, strict=True)):
         shift = 0.02 * (number - (len(rows) - 1) / 2)  # intervals stand beside each other
         same = looks[:number].count(colour)  # members of a family differ in dashes and marker
         _accuracy_line(axes, row, colour, shift, DASHES[same % len(DASHES)], MARKERS[same % len(MARKERS)])
+        values = _accuracies(row)[0]
+        ends.append((row.turns + shift, values[-1], f"{label}   {_from_to(values)}", colour))
     turns = max(row.turns for row in rows)
     axes.set_xlim(0.85, turns + 0.1)
-    ends = []
-    for row, label, colour in zip(rows, labels(rows), looks, strict=True):
-        values = _accuracies(row)[0]
-        ends.append((row.turns, values[-1], f"{label}   {_from_to(values)}", colour))
     axes.set_ylabel("right, % of all problems", fontsize=8.5)
     axes.set_xticks(range(1, turns + 1), [f"attempt {turn}" for turn in range(1, turns + 1)])
     name_lines(axes, ends)
@@ -64,7 +63,8 @@ def _accuracy_panels(rows: Sequence[RunSummary], title: str) -> Figure:
     shown = [entry for entry in named if entry[0] not in base] or named
     columns = 4
     lines = -(-len(shown) // columns)
-    note = interval_note(rows) + (" Grey: base; pale: the other methods." if base else " Pale: the other methods.")
+    grey = "".join(f"Grey: base, {_from_to(_accuracies(row)[0])}; " for row in base[:1])
+    note = f"{interval_note(rows)} {grey}pale: the other methods."
     figure, panels = panels_of(lines, columns, title, note, height=1.3 + 1.55 * lines)
     turns = max(row.turns for row in rows)
     for axes, (row, label, colour) in zip(panels, shown, strict=False):
@@ -103,7 +103,7 @@ def _from_to(values: np.ndarray) -> str:
 
 
 def _panel_title(axes: Axes, label: str, figures: str, colour: str) -> None:
-    axes.set_title(f"{plain(label)}\n", loc="left", fontsize=8.5, fontweight="bold", color=colour, pad=2)
+    axes.set_title(plain(label), loc="left", fontsize=8.5, fontweight="bold", color=colour, pad=13)
     axes.text(0, 1.03, figures, transform=axes.transAxes, fontsize=8, color=QUIET, va="bottom")
 
 
@@ -135,7 +135,7 @@ def flips(rows: Sequence[RunSummary]) -> Figure:
     axes.set_xlim(-1.22 * reach, 1.22 * reach)
     axes.set_yticks(places, [plain(label) for label in labels(rows)])
     axes.tick_params(axis="y", labelsize=8.5, labelcolor="black", length=0)
-    for place, row in zip(places, rows, strict=True):
+    for place, row in enumerate(rows):
         gain = percent(metrics.delta(row.outcomes).value, signed=True)
         axes.text(1.02, place, gain, transform=axes.get_yaxis_transform(), fontsize=8.5, fontweight="bold", va="center")
     axes.text(1.02, 1.02, "Δ", transform=axes.transAxes, fontsize=8.5, fontweight="bold", va="bottom")
@@ -156,6 +156,7 @@ def edit_histograms(rows: Sequence[RunSummary]) -> Figure:
     lines = -(-len(rows) // columns)
     episodes = sorted({row.edits.ratios.size for row in rows})
     note = f"n = {' to '.join(f'{n:,}' for n in dict.fromkeys((episodes[0], episodes[-1])))} episodes; bins of 0.05."
+    note += " Across: edit distance / length of both attempts, 0 where they are the same."
     figure, panels = panels_of(lines, columns, title, note, height=1.35 + 1.55 * lines)
     looks = colours([row.identity.method for row in rows])
     for axes, row, label, colour in zip(panels, rows, labels(rows), looks, strict=False):
@@ -166,8 +167,6 @@ def edit_histograms(rows: Sequence[RunSummary]) -> Figure:
         axes.set_xticks([0, 0.5, 1])
         axes.tick_params(labelbottom=True)
         axes.set_ylim(0, 100)
-    for axes in panels[max(0, len(rows) - columns) : len(rows)]:
-        axes.set_xlabel("edit distance / length of both", fontsize=7.5)
     for axes in panels[::columns][:lines]:
         axes.set_ylabel("% of episodes", fontsize=8)
     _remove(panels[len(rows) :])

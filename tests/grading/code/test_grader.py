@@ -91,7 +91,13 @@ def test_the_setups_imports_are_the_programs_too_but_nothing_else_of_it():
 
 @pytest.mark.parametrize(
     ("tests", "entry_point"),
-    [([], None), ("", None), (["assert f(1) =="], None), (["assert True"], None), (["assert f(lambda: 1) == 1"], None)],
+    [
+        ([], None),
+        ("", None),
+        (["assert f(1) =="], None),
+        (["assert True"], None),
+        (["import no_such_module", "assert f(1) == 1"], None),
+    ],
 )
 def test_tests_that_cannot_be_run_are_an_error_and_no_failure(tests: Any, entry_point: str | None):
     assert grade("def f(x):\n    return x()", tests, entry_point=entry_point).outcome == "error"

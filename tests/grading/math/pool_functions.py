@@ -1,4 +1,4 @@
-"""What the workers of test_pool.py are asked to do: each function misbehaves in one way."""
+"""What the workers of test_worker_pool.py are asked to do: each function misbehaves in one way."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+
+from scorebench.grading.math.compare import Decision
 
 
 def double(number: int) -> int:
@@ -36,20 +38,17 @@ def hang_with_child(path: str) -> None:
     child = subprocess.Popen(["sleep", "600"])
     with open(path, "w") as file:
         file.write(str(child.pid))
-    time.sleep(600)
+    hang_in_python()
 
 
 def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_once(path: str) -> str:
-    """Ends the process at the first call, and answers at the second."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return "second worker"
-    os._exit(7)
+def die_of_seventeen(reference: str, answer: str) -> Decision:
+    if "17" in reference:
+        die()
+    return Decision(True, "control")
 
 
 def take_memory(size: int) -> int:
@@ -67,3 +66,8 @@ def give_a_lambda() -> object:
 def chatter() -> str:
     print("this must not be taken for an answer")
     return "quiet"
+
+
+def wait_and_double(number: int) -> int:
+    time.sleep(1.0)
+    return 2 * number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import struct
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
 from enum import IntEnum
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorebench.grading.sandbox.codec import MAX_DEPTH, NotPlainError, decode, encode
+from scorebench.grading.sandbox.plain_types import content, refill
 
 SCALARS = (
     st.none()
@@ -30,6 +32,8 @@ SCALARS = (
     | st.dates()
     | st.datetimes()
     | st.timedeltas()
+    | st.times()
+    | st.datetimes(timezones=st.just(datetime.UTC))
     | st.decimals(allow_nan=False)
 )
 HASHABLE = st.recursive(SCALARS, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=5)
@@ -111,7 +115,7 @@ class Word(str):
         (Liar([4]), [4]),
         (Word("word"), "word"),
         (namedtuple("Point", "x y")(1, 2), (1, 2)),
-        (defaultdict(list, {1: [2]}), {1: [2]}),
+        (defaultdict(lambda: 0, {1: [2]}), {1: [2]}),
     ],
 )
 def test_a_subclass_arrives_as_what_its_base_holds(value: Any, plain: Any):
@@ -125,15 +129,79 @@ def test_what_is_not_plain_is_refused_or_referred_to(value: Any):
     assert decode(encode([value], lambda _: 7), lambda number: ("object", number)) == [("object", 7)]
 
 
-def test_too_deep_is_refused_on_both_sides():
-    nested: Any = None
-    for _ in range(MAX_DEPTH - 1):
-        nested = [nested]
-    assert decode(encode(nested)) == nested
+def nested(kind: type, depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = kind([value])
+    return value
+
+
+def depth_of(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list | tuple | frozenset):
+        (value,), depth = value, depth + 1
+    return depth
+
+
+@pytest.mark.parametrize("kind", [list, tuple, frozenset])
+def test_deep_values_cross_and_too_deep_ones_are_refused(kind: type):
+    limit = sys.getrecursionlimit()
+    deep = nested(kind, MAX_DEPTH - 1)
+    assert depth_of(decode(encode(deep))) == MAX_DEPTH - 1
     with pytest.raises(NotPlainError):
-        encode([nested])
+        encode(kind([deep]))
+    assert sys.getrecursionlimit() == limit
+
+
+def test_bytes_that_nest_without_end_are_refused():
     with pytest.raises(NotPlainError):
         decode(b"l\x01\x00\x00\x00" * 100_000 + b"N")
+    with pytest.raises(NotPlainError):
+        decode(b"t\x01\x00\x00\x00" * 100_000 + b"N")
+
+
+def test_a_deep_tuple_can_be_a_key():
+    key = nested(tuple, MAX_DEPTH - 2)
+    assert depth_of(next(iter(decode(encode({key: 1}))))) == MAX_DEPTH - 2
+
+
+def test_two_names_for_one_list_stay_two_names_for_one_list():
+    row = [0]
+    first, second, table = decode(encode([row, row, {"row": row}]))
+    assert first is second is table["row"]
+    assert decode(encode([[0], [0]]))[0] is not decode(encode([[0], [0]]))[1]
+    ring: list[Any] = []
+    ring.append(ring)
+    again = decode(encode(ring))
+    assert again[0] is again
+
+
+def test_containers_that_both_sides_know_are_not_sent_again():
+    ours: list[Any] = [[1], {2: 3}]
+    theirs: list[Any] = [[1], {2: 3}]
+    answer = encode([ours[1], ours[0], [4]], known=ours)
+    got = decode(answer, known=theirs)
+    assert got[0] is theirs[1]
+    assert got[1] is theirs[0]
+    assert got == [{2: 3}, [1], [4]]
+    assert len(ours) == len(theirs) == 4
+
+
+@pytest.mark.parametrize(
+    ("container", "held"),
+    [
+        ([1], [2, 3]),
+        ({1: 2}, {3: [4]}),
+        ({1}, {2}),
+        (bytearray(b"a"), bytearray(b"bc")),
+        (deque([1], 3), deque([2], 3)),
+        (Counter("a"), Counter("bb")),
+        (OrderedDict(a=1), OrderedDict(b=1, a=2)),
+    ],
+)
+def test_a_container_is_refilled_with_the_content_of_its_copy(container: Any, held: Any):
+    refill(container, content(held))
+    assert same(container, held)
 
 
 @given(st.binary())
@@ -161,9 +229,13 @@ def test_a_damaged_message_is_read_or_refused(value: Any, data: st.DataObject):
         b"",
         b"l\xff\xff\xff\xff",
         b"s\xff\xff\xff\xffabc",
-        b"v" + encode(("bytearray", 10**12)),
-        b"v" + encode(("deque", range(10**12))),
-        b"v" + encode(("Counter", "abc")),
+        b"v" + encode(("array", "i", range(10**12))),
+        b"v" + encode(("array", "i", ["x"])),
+        b"v" + encode(("timezone", datetime.timedelta(days=3))),
+        b"q" + struct.pack("<I", 1) + encode("maxlen") + encode(1),
+        b"D" + struct.pack("<I", 0) + encode("eval"),
+        b"k" + struct.pack("<I", 0),
+        b"B\xff\xff\xff\xff",
         b"v" + encode(("Fraction", "1e999999999")),
         b"v" + encode(("eval", "1")),
         b"v" + encode([]),

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ import pytest
 
 from scorebench.api.errors import UserError
 from scorebench.api.types import Verdict
-from scorebench.grading.code.grader import grade
+from scorebench.grading.code.grader import grade, outputs_key
+from scorebench.grading.code.output_digest import LOST
 from scorebench.grading.sandbox import pool
 from scorebench.grading.sandbox.linux import Limits
 from tests.exploits.test_exploits import slot_processes
@@ -24,6 +26,7 @@ from tests.grading.code.test_grader import rows
 
 PROGRAM = "def f(x):\n    return x + 1\n"
 TESTS = ["assert f(1) == 2"]
+SHORT = Limits(cpu_seconds=5, idle_seconds=0.5)
 ROOT = Path(__file__).parents[3]
 
 
@@ -35,14 +38,23 @@ def fresh_pool() -> Iterator[None]:
 
 
 def process_of(role: int) -> int:
-    """The keeper (0), judge (1) or nursery (2) of the only slot: by who started whom, and in what order."""
+    """The supervisor (0), test runner (1) or fork server (2) of the only slot: by who started whom."""
     processes = sorted(slot_processes())
-    keeper = next(pid for pid in processes if parent_of(pid) == os.getpid())
-    children = [pid for pid in processes if parent_of(pid) == keeper]
+    supervisor = next(pid for pid in processes if parent_of(pid) == os.getpid())
+    children = [pid for pid in processes if parent_of(pid) == supervisor]
     namespaces = {pid: os.readlink(f"/proc/{pid}/ns/ipc") for pid in children}
-    nursery = next((pid for pid in children if namespaces[pid] != os.readlink("/proc/self/ns/ipc")), children[0])
-    (judge,) = set(children) - {nursery}
-    return (keeper, judge, nursery)[role]
+    fork_server = next((pid for pid in children if namespaces[pid] != os.readlink("/proc/self/ns/ipc")), children[0])
+    (test_runner,) = set(children) - {fork_server}
+    return (supervisor, test_runner, fork_server)[role]
+
+
+def kill_when_program_runs(role: int) -> None:
+    """Kill a part of the only slot once it has a candidate, its fourth process."""
+    deadline = time.monotonic() + 60
+    while len(slot_processes()) < 4:
+        assert time.monotonic() < deadline, "no candidate was started"
+        time.sleep(0.01)
+    os.kill(process_of(role), signal.SIGKILL)
 
 
 def parent_of(pid: int) -> int:
@@ -181,7 +193,7 @@ def test_everything_ends_with_a_killed_runner(how: str):
     assert runner.stdout is not None
     deadline = time.monotonic() + 60  # a loaded machine starts them slowly
     while len(processes := descendants(runner.pid)) < 8:
-        assert time.monotonic() < deadline, "two keepers, judges, nurseries and candidates"
+        assert time.monotonic() < deadline, "two supervisors, test runners, fork servers and candidates"
         time.sleep(0.2)
     assert len(processes) == 8
     runner.stdin.write("fork now\n")
@@ -231,7 +243,7 @@ def test_a_forked_copy_of_the_runner_has_slots_of_its_own():
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("role", [0, 1, 2], ids=["keeper", "judge", "nursery"])
+@pytest.mark.parametrize("role", [0, 1, 2], ids=["supervisor", "test runner", "fork server"])
 def test_a_dead_part_of_a_slot_is_replaced(role: int):
     assert grade(PROGRAM, TESTS).passed
     os.kill(process_of(role), signal.SIGKILL)
@@ -239,17 +251,52 @@ def test_a_dead_part_of_a_slot_is_replaced(role: int):
     assert grade(PROGRAM, ["assert f(1) == 3"]).outcome == "fail"
 
 
-def test_a_fault_that_stays_is_an_error_and_no_failure(monkeypatch: pytest.MonkeyPatch):
-    attempts = []
+def faults(monkeypatch: pytest.MonkeyPatch, for_program: str) -> list[bytes]:
+    """Slots that have a fault for each program that contains this text: the jobs they are given."""
+    jobs: list[bytes] = []
+    grade_for_real = pool.Slot.grade
 
-    def fail(slot: pool.Slot, job: dict, seconds: float) -> dict:
-        attempts.append(job)
-        raise OSError(28, "No space left on device")
+    def grade_or_fail(slot: pool.Slot, job: bytes, seconds: float) -> dict:
+        jobs.append(job)
+        if for_program.encode() in job:
+            raise OSError(28, "No space left on device")
+        return grade_for_real(slot, job, seconds)
 
-    monkeypatch.setattr(pool.Slot, "grade", fail)
+    monkeypatch.setattr(pool.Slot, "grade", grade_or_fail)
+    return jobs
+
+
+def test_a_fault_that_meets_the_control_too_is_an_error_and_no_failure(monkeypatch: pytest.MonkeyPatch):
+    jobs = faults(monkeypatch, "return")
     verdict = grade(PROGRAM, ["assert f(1) == 3"])
-    assert (verdict.outcome, len(attempts)) == ("error", 2)
+    assert (verdict.outcome, verdict.rule, len(jobs)) == ("error", pool.FAULT, 3)
     assert "No space left" in verdict.detail
+
+
+def test_a_fault_that_meets_one_program_only_is_that_programs_failure(monkeypatch: pytest.MonkeyPatch):
+    jobs = faults(monkeypatch, "villain")
+    verdict = grade("def f(x):\n    return x + 1  # villain", TESTS)
+    assert (verdict.outcome, verdict.rule, len(jobs)) == ("fail", pool.GRADERS_LOST, 3)
+    assert "twice" in verdict.detail
+    assert "No space left" in verdict.detail
+    assert outputs_key("def f(x):\n    return x + 1  # villain", TESTS) == LOST
+    assert grade(PROGRAM, TESTS).passed
+
+
+@pytest.mark.parametrize("role", [0, 1, 2], ids=["supervisor", "test runner", "fork server"])
+def test_a_program_whose_graders_die_each_time_fails(monkeypatch: pytest.MonkeyPatch, role: int):
+    """As a program would that found a way to end them; here a thread of the test does it while the program sleeps."""
+    grade_for_real = pool.Slot.grade
+
+    def grade_and_kill(slot: pool.Slot, job: bytes, seconds: float) -> dict:
+        if b"time.sleep" in job:
+            threading.Thread(target=kill_when_program_runs, args=(role,)).start()
+        return grade_for_real(slot, job, seconds)
+
+    monkeypatch.setattr(pool.Slot, "grade", grade_and_kill)
+    verdict = grade("import time\ndef f(x):\n    time.sleep(60)", TESTS, limits=Limits(idle_seconds=60))
+    assert (verdict.outcome, verdict.rule) == ("fail", pool.GRADERS_LOST)
+    assert grade(PROGRAM, TESTS).passed
 
 
 def test_a_slot_that_cannot_start_is_an_error_and_no_failure(monkeypatch: pytest.MonkeyPatch):
@@ -257,8 +304,17 @@ def test_a_slot_that_cannot_start_is_an_error_and_no_failure(monkeypatch: pytest
     assert grade(PROGRAM, TESTS).outcome == "error"
 
 
-def test_a_job_too_large_to_send_is_an_error():
+def test_tests_too_large_to_send_are_an_error():
     assert grade(PROGRAM, ["assert f(1) == 2", f"assert len({'x' * 2**24!r}) > 0"]).outcome == "error"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 6, 9, 11, 15, 19, 24, 31, 32, 33, 34, 35, 40, 63, 64])
+def test_a_program_that_signals_itself_has_failed(number: int):
+    verdict = grade(
+        f"import os, time\ndef f(x):\n    os.kill(os.getpid(), {number})\n    time.sleep(9)", TESTS, limits=SHORT
+    )
+    assert verdict.outcome == "fail"
+    assert "asleep" in verdict.detail or "killed by" in verdict.detail or "KeyboardInterrupt" in verdict.detail
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -279,6 +335,54 @@ def test_time_by_the_clock_is_the_last_resort():
     limits = Limits(idle_seconds=100, wall_seconds=0.5)
     detail = grade("import time\ndef f(x):\n    time.sleep(30)", TESTS, limits=limits).detail
     assert detail == "out of time (0.5 s by the clock)"
+
+
+@pytest.fixture(params=["full", "namespaces", "seccomp,landlock,namespaces", "pids"])
+def weaker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiers full, confined and limits, and full without a control group."""
+    monkeypatch.setenv(pool.TIER_VARIABLE, "limits")
+    pool.configure(1, frozenset(request.param.split(",")) - {"full"})
+
+
+@pytest.mark.usefixtures("weaker")
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        (
+            "import time\ndef f(x):\n    while True:\n        yield x\n        time.sleep(0.05)",
+            "assert list(f(1)) == 2",
+        ),
+        ("import time\ndef f(x):\n    time.sleep(0.05)\n    return x", "while f(1): pass"),
+        ("import time\ndef f(g):\n    while g(1): time.sleep(0.05)", "f(lambda x: x)"),
+        ("import time\ndef f(x):\n    time.sleep(60)", "f(1)"),
+    ],
+    ids=["iteration", "calls", "callbacks", "one call"],
+)
+def test_naps_are_added_up(program: str, tests: str):
+    verdict = grade(program, tests, entry_point="f", limits=SHORT)
+    assert (verdict.outcome, verdict.detail) == ("fail", "asleep for 0.5 s")
+
+
+@pytest.mark.usefixtures("weaker")
+def test_time_by_the_clock_ends_what_is_neither_asleep_nor_out_of_processor_time():
+    limits = Limits(cpu_seconds=100, idle_seconds=100, wall_seconds=0.6)
+    for program in (
+        "import time\ndef f(x):\n    while True:\n        yield x\n        time.sleep(0.01)",
+        "def f(x):\n    while True: pass",
+    ):
+        verdict = grade(program, "for x in f(1): pass", entry_point="f", limits=limits)
+        assert (verdict.outcome, verdict.detail) == ("fail", "out of time (0.6 s by the clock)")
+
+
+@pytest.mark.usefixtures("weaker")
+def test_threads_are_limited_and_thirty_two_are_allowed():
+    threads = "import threading\nthreading.stack_size(32768)\ndef f(n):\n    stop = threading.Event()\n"
+    threads += "    for _ in range(n): threading.Thread(target=stop.wait, daemon=True).start()\n"
+    wait = "    threading.Event().wait(2)\n    return n"
+    assert grade(threads + "    return n", ["assert f(32) == 32"]).passed
+    verdict = grade(threads + wait, ["assert f(400) == 400"])
+    assert verdict.outcome == "fail"
+    assert "thread" in verdict.detail
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ async function showDetail(episode) {
 
 function detailOf(episode, texts) {
   const attempts = texts.attempts.map((attempt) => ({ ...attempt, text: texts.messages[attempt.message][1] }));
-  return [headOf(episode), problemOf(texts, attempts), attemptsOf(attempts, texts), dialogueOf(texts, attempts), elsewhereOf(episode)];
+  return [headOf(episode), problemOf(texts, attempts, instructionOf(currentGroup().key)), attemptsOf(attempts, texts), dialogueOf(texts, attempts), elsewhereOf(episode)].filter(Boolean);
 }
 
 function headOf(episode) {
@@ -35,13 +35,15 @@ function headOf(episode) {
       element("a", { class: "permanent", href: addressOf({ episode: nameOf(episode) }), title: "A link to this episode" }, "link")));
 }
 
-function problemOf(texts, attempts) {
+function problemOf(texts, attempts, instruction) {
   const first = attempts.length ? attempts[0].message : texts.messages.length;
   const asked = texts.messages.slice(0, first).filter(([role]) => role === "user").at(-1);
   const reference = texts.reference;
+  const shared = asked && asked[1].startsWith(instruction) ? instruction : ""; // what all prompts begin with
   return element("section", { class: "problem" },
     element("h3", {}, "Problem"),
-    asked ? drawReply(readReply(asked[1])) : element("p", { class: "quiet" }, "The prompt is not in the row."),
+    shared ? element("details", { class: "instruction" }, element("summary", {}, "Instruction, the same for all"), element("div", { class: "prose" }, visible(shared.trim()))) : null,
+    asked ? drawReply(readReply(asked[1].slice(shared.length))) : element("p", { class: "quiet" }, "The prompt is not in the row."),
     reference === null ? null : reference.includes("\n") || reference.length > 200
       ? element("details", { class: "reference" }, element("summary", {}, "Tests"), drawReply([{ kind: "code", text: reference, tokens: codeTokens(reference) }]))
       : element("p", { class: "reference" }, element("span", { class: "tag" }, "reference"), " ", answerText(reference)));

@@ -9,7 +9,7 @@ function drawSlope(figure, group) {
   const left = narrow ? 34 : 46;
   const right = width - (narrow ? 150 : 270);
   const top = 26;
-  const height = Math.max(narrow ? 260 : 320, rows.length * LABEL + 10);
+  const height = Math.max(narrow ? 220 : 250, rows.length * LABEL + 10);
   const last = Math.max(2, group.turns);
   const x = (turn) => left + 24 + ((right - left - 34) * (turn - 1)) / (last - 1);
   const [low, high, step] = scaleOf(rows);
@@ -69,6 +69,7 @@ function lineOf(row, { x, y, right, label, narrow, group }) {
   const last = points.at(-1);
   const line = svg("a", { class: row.baseline ? "line baseline" : "line", href: addressOf({ ...DEFAULTS, view: "read", group: group.key, method: row.label }) });
   const colour = row.baseline ? "var(--baseline)" : `var(--series-${row.colour.slice(1).toLowerCase()}, ${row.colour})`;
+  line.style.setProperty("--colour", colour);
   const paint = { stroke: colour, fill: "none" };
   for (const [at, , high, low] of points) line.append(svg("line", { x1: at, x2: at, y1: high, y2: low, ...paint, class: "interval" }));
   line.append(svg("polyline", { points: points.map(([at, value]) => `${at},${value}`).join(" "), ...paint, class: "stroke" }));
@@ -78,7 +79,8 @@ function lineOf(row, { x, y, right, label, narrow, group }) {
   const figures = [accuracies[0], ...(accuracies.length > 1 ? [accuracies.at(-1)] : [])].map((one) => one.text).join(" → ");
   const most = narrow ? 16 : 30;
   const name = row.label.length > most ? row.label.slice(0, most - 1) + "…" : row.label;
-  const below = row.gain ? `${row.gain.text} over base` + (narrow ? "" : ` (${row.gain.interval.replace(", ", " to ")})`) : row.baseline ? "baseline" : "";
+  const where = group.turns > 2 ? " at attempt 2" : "";
+  const below = row.gain ? `${row.gain.text} over base${where}` + (narrow ? "" : ` (${row.gain.interval.replace(", ", " to ")})`) : row.baseline ? "baseline" : "";
   line.append(
     svg("text", { x: right + 22, y: label - 2, class: "name" }, name, svg("tspan", { class: "value", dx: 7 }, narrow ? "" : figures)),
     svg("text", { x: right + 22, y: label + 13, class: "gain" }, narrow ? `${figures}${row.gain ? `  ${row.gain.text}` : ""}` : below),

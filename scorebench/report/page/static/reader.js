@@ -123,7 +123,7 @@ function showAgainst() {
   byId("against").hidden = !state.versus;
   if (!state.versus) return;
   const words = { c: "right", i: "wrong" };
-  byId("against").replaceChildren(`At attempt 2 ${state.versus} is ${words[state.cell[0]]}, and ${state.method} is ${words[state.cell[1]]}. `,
+  byId("against").replaceChildren(`At ${judged(currentGroup())} ${state.versus} is ${words[state.cell[0]]}, and ${state.method} is ${words[state.cell[1]]}. `,
     element("a", { href: addressOf({ versus: "", cell: "" }) }, "Show all"));
 }
 
@@ -135,11 +135,16 @@ async function searchTexts(every, key) {
   search = { words: state.q + key, running: run };
   found = new Map();
   const pattern = new RegExp(state.q.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "i");
-  for (const number of [...new Set(every.map((episode) => episode.block))]) {
+  const byBlock = Map.groupBy(every, (episode) => episode.block);
+  let shown = performance.now();
+  for (const number of byBlock.keys()) {
     const texts = await block(number);
     if (search.running !== run) return;
-    for (const episode of every) if (episode.block === number) lookIn(episode, texts, pattern);
-    refreshList();
+    for (const episode of byBlock.get(number)) lookIn(episode, texts, pattern);
+    if (performance.now() - shown > 300) {
+      refreshList();
+      shown = performance.now();
+    }
   }
   search.running = 0;
   refreshList();

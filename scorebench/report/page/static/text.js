@@ -46,6 +46,7 @@ function proseAndCode(text, program) {
     parts.push({ kind: "prose", text: rest.slice(0, at) }, { kind: "code", text: program.trim(), language: "" });
     parts.push({ kind: "prose", text: rest.slice(at + program.trim().length) });
   } else parts.push({ kind: "prose", text: rest });
+  for (const part of parts) if (part.kind === "prose") part.text = part.text.replace(/^\s*\n/, "").trimEnd();
   return parts.filter((part) => part.text.trim());
 }
 
@@ -56,13 +57,16 @@ function tokensOf(part) {
   let from = 0;
   for (const found of part.text.matchAll(MATH)) {
     if (isPrice(found[0])) continue;
-    tokens.push(...words(part.text.slice(from, found.index)), { text: found[0], key: found[0], look: "math" });
-    from = found.index + found[0].length;
+    const end = found.index + found[0].length;
+    const space = isDisplay(found[0]) ? /^\s*/.exec(part.text.slice(end))[0] : ""; // it stands on a line of its own
+    tokens.push(...words(part.text.slice(from, found.index)), { text: found[0] + space, key: found[0], look: "math" });
+    from = end + space.length;
   }
   tokens.push(...words(part.text.slice(from)));
   return tokens;
 }
 
+const isDisplay = (text) => /^(\$\$|\\\[|\\begin)/.test(text);
 const isPrice = (text) => /^\$[^$]*\s\$$/.test(text);
 const words = (text) => [...text.matchAll(WORD)].map(([word]) => ({ text: word, key: word.trim() || " ", look: "word" }));
 
@@ -106,7 +110,7 @@ const MACROS = { "\\pmb": "\\boldsymbol{#1}", "\\fcolorbox": "\\boxed{#3}", "\\c
 /** A formula as MathML, made by KaTeX; the text itself where KaTeX cannot read it. */
 function formula(text) {
   const open = /^(\$\$|\$|\\\[|\\\()/.exec(text);
-  const display = Boolean(open && (open[1] === "$$" || open[1] === "\\[")) || text.startsWith("\\begin");
+  const display = isDisplay(text);
   const source = open ? text.slice(open[1].length, -open[1].length) : text;
   const shown = element("span", { class: display ? "math display" : "math", title: visible(source) });
   try {
@@ -141,26 +145,42 @@ function foldedThought(text) {
   return element("details", { class: "thought" }, element("summary", {}, `Thought, ${count.toLocaleString("en")} words`), element("div", { class: "prose" }, visible(text.trim())));
 }
 
-/** Neighbours that look the same become one text node, so that a long reply stays a small tree. */
+/** Neighbours that look the same become one text node, and neighbours that are marked one mark; so the tree stays small. */
 function drawTokens(tokens, marks, side) {
   const drawn = [];
-  let run = null;
-  for (let i = 0; i <= tokens.length; i++) {
-    const token = tokens[i];
-    const look = token && [token.look, Boolean(marks[i]), Boolean(token.answer)].join();
-    if (run && (!token || run.look !== look || token.look === "math")) {
-      drawn.push(drawRun(run, side));
-      run = null;
+  for (let i = 0; i < tokens.length; ) {
+    const start = i;
+    while (i < tokens.length && Boolean(marks[i]) === Boolean(marks[start])) if (/\n\s*$/.test(tokens[i++].text) && marks[start]) break;
+    const lot = tokens.slice(start, i);
+    if (!marks[start]) drawn.push(...drawLooks(lot));
+    else {
+      const last = lot.at(-1);
+      const bare = last.text.trimEnd(); // the space behind a marked word is not marked
+      drawn.push(element("mark", { class: side }, drawLooks([...lot.slice(0, -1), { ...last, text: bare }])), last.text.slice(bare.length));
     }
-    if (!token) break;
-    if (run) run.text += token.text;
-    else run = { look, kind: token.look, text: token.text, marked: marks[i], answer: token.answer };
   }
   return drawn;
 }
 
-function drawRun({ kind, text, marked, answer }, side) {
-  const inside = kind === "math" ? formula(text) : visible(text);
-  const classes = [marked && side, answer && "answer", kind !== "word" && kind !== "plain" && kind !== "math" && kind].filter(Boolean);
-  return classes.length ? element(marked ? "mark" : "span", { class: classes.join(" ") }, inside) : inside;
+function drawLooks(tokens) {
+  const drawn = [];
+  let run = null;
+  for (const token of tokens) {
+    const look = token.look + Boolean(token.answer);
+    if (run && run.look === look && token.look !== "math") run.text += token.text;
+    else drawn.push((run = { look, kind: token.look, text: token.text, answer: token.answer }));
+  }
+  return drawn.map(drawRun);
+}
+
+function drawRun({ kind, text, answer }) {
+  const bare = answer ? text.trimEnd() : text;
+  const inside = kind === "math" ? formula(bare.trimEnd()) : visible(bare);
+  const classes = [answer && "answer", ["comment", "string", "number", "keyword"].includes(kind) && kind].filter(Boolean);
+  if (!classes.length) return inside;
+  const made = element("span", { class: classes.join(" ") }, inside);
+  if (bare === text) return made;
+  const both = document.createDocumentFragment();
+  both.append(made, text.slice(bare.length));
+  return both;
 }

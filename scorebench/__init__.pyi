@@ -1,0 +1,31 @@
+from scorebench.api.errors import EngineError as EngineError
+from scorebench.api.errors import UserError as UserError
+from scorebench.api.protocols import Ask as Ask
+from scorebench.api.protocols import Dialogue as Dialogue
+from scorebench.api.protocols import Engine as Engine
+from scorebench.api.protocols import Loaded as Loaded
+from scorebench.api.protocols import Method as Method
+from scorebench.api.protocols import ModelSpec as ModelSpec
+from scorebench.api.protocols import Opener as Opener
+from scorebench.api.protocols import PolicyEngine as PolicyEngine
+from scorebench.api.protocols import Source as Source
+from scorebench.api.protocols import Split as Split
+from scorebench.api.protocols import Task as Task
+from scorebench.api.protocols import Trained as Trained
+from scorebench.api.protocols import TrainingContext as TrainingContext
+from scorebench.api.types import Attempt as Attempt
+from scorebench.api.types import Episode as Episode
+from scorebench.api.types import Message as Message
+from scorebench.api.types import Problem as Problem
+from scorebench.api.types import Reply as Reply
+from scorebench.api.types import Sampling as Sampling
+from scorebench.api.types import Verdict as Verdict
+from scorebench.report.results import Results as Results
+from scorebench.report.results import Run as Run
+from scorebench.report.results import compare as compare
+from scorebench.report.results import evaluate as evaluate
+from scorebench.report.results import grade as grade
+from scorebench.report.results import load_runs as load_runs
+from scorebench.report.results import train as train
+
+__version__: str

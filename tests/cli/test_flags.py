@@ -1,0 +1,203 @@
+"""Flags that every command has, flags that show what would be done, and sentences on values that are wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from scorebench.api import verbosity
+from scorebench.api.errors import UserError
+from scorebench.cli.main import COMMANDS, app
+from scorebench.cli.run import run
+from scorebench.evaluation.preview import arguments_of, dry_run, settings_of
+from scorebench.evaluation.settings import Settings, settings_from
+
+FEW = ["stage1.steps=3", "problems=2"]
+
+
+def scorebench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scorebench", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def help_of(command: str, width: int = 200) -> str:
+    from typer.testing import CliRunner
+
+    done = CliRunner().invoke(app, [command, "-h"], env={"COLUMNS": str(width), "TERMINAL_WIDTH": str(width)})
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_quiet_and_verbose_in_short(command: str) -> None:
+    shown = help_of(command)
+    for flag in ("-h", "-q", "-v"):
+        assert re.search(rf"{flag}\b", shown), flag
+
+
+def test_the_version_is_the_packages() -> None:
+    from importlib.metadata import version
+
+    from typer.testing import CliRunner
+
+    assert CliRunner().invoke(app, ["--version"]).output.split() == ["scorebench", version("scorebench")]
+
+
+def test_the_help_of_every_flag_names_its_default() -> None:
+    import inspect
+
+    for name, flag in inspect.signature(run, eval_str=True).parameters.items():
+        field = Settings.model_fields.get(name.rstrip("_"))
+        text = next(part for part in flag.annotation.__metadata__ if isinstance(part, typer.models.OptionInfo)).help
+        if field and not field.is_required() and field.default not in (None, [], {}, False):
+            value = field.default
+            written = {f"{value:g}"} if isinstance(value, float | int) else {str(value), f"./{value}"}
+            assert re.search(rf"(?i)default[: ]+({'|'.join(map(re.escape, written))})|\w+ \(default\)", text), name
+
+
+def test_quiet_says_nothing_beside_the_result(tmp_path: Path) -> None:
+    words = ("run", "--method", "base", "--task", "math", "--limit", "2")
+    done = scorebench(*words, "-q", folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "base" in done.stdout
+
+
+def test_verbose_shows_where_a_mistake_was_found_and_plain_does_not(tmp_path: Path) -> None:
+    words = ("run", "--method", "bas", "--task", "math")
+    assert "Traceback" in scorebench(*words, "-v", folder=tmp_path).stderr
+    plain = scorebench(*words, folder=tmp_path)
+    assert plain.stderr.splitlines() == ["scorebench: There is no method 'bas'; did you mean base?"]
+    assert plain.returncode == 2
+
+
+def test_levels_are_set_before_the_command_runs() -> None:
+    from typer.testing import CliRunner
+
+    try:
+        CliRunner().invoke(app, ["tasks", "-q"])
+        assert verbosity.quiet
+    finally:
+        verbosity.quiet = False
+
+
+def test_a_dry_run_shows_prompts_and_training_and_writes_nothing(tmp_path: Path) -> None:
+    words = ("run", "--method", "base,score", "--task", "math", "--limit", "3", "--samples", "2", "--dry-run")
+    done = scorebench(*words, *(w for s in FEW for w in ("--set", s)), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "base on math: 3 of 1,200 test problems (embedded), 2 dialogues",
+        "You are a math expert",
+        "stage1.steps=3",
+    ):
+        assert part in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_shows_the_prompt_that_is_played(tmp_path: Path) -> None:
+    flags = {"method": "base", "task": "mbpp", "limit": 1, "out": tmp_path}
+    from scorebench.evaluation.session import Session
+
+    ((_, episodes),) = Session(settings_from(flags, None)).run()
+    first = episodes[0].transcript[0]["content"]
+    shown = dry_run(settings_from(flags, None))
+    for line in first.splitlines():
+        assert line in shown
+
+
+def test_listed_settings_are_those_that_set_takes(tmp_path: Path) -> None:
+    from scorebench.evaluation.preview import _configuration
+    from scorebench.methods.score import score
+    from scorebench.tasks.math import task
+
+    listed = dict(line.strip().split("=", 1) for line in settings_of("score", "math", None).splitlines()[1:])
+    assert listed["stage2.alpha"] == "10.0"
+    assert "lora.rank" in listed
+    given = Settings(
+        method=["score"], task=["math"], set=[f"{name}={value}" for name, value in listed.items() if value]
+    )
+    plain = Settings(method=["score"], task=["math"])
+    assert _configuration(score, task, given) == _configuration(score, task, plain)
+    with pytest.raises(UserError, match="base does not train"):
+        settings_of("base", None, None)
+
+
+def test_model_args_help_names_what_an_engine_takes() -> None:
+    shown = arguments_of("openai")
+    for name in ("pretrained", "dtype", "base_url", "timeout"):
+        assert name in shown
+    assert "tensor_parallel_size" not in shown
+    assert "tensor_parallel_size" in arguments_of(None)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"batch_size": "many"}, "batch-size must be 'auto' or a valid integer (given: 'many')"),
+        ({"limit": 0}, "limit must be greater than or equal to 1 (given: 0)"),
+        ({"split": "train"}, "split must be 'test' or 'validation'"),
+        ({"temprature": 0.5}, "there is no temprature; did you mean temperature?"),
+        ({"max-token": 5}, "there is no max-token; did you mean max-tokens?"),
+        ({"colour": "red"}, "there is no colour; there are method"),
+        ({"model": "./no-such-folder"}, "There is no folder ./no-such-folder"),
+        ({"model": "/no/such/folder"}, "There is no folder /no/such/folder"),
+        ({"model": "a/b/c"}, "There is no folder a/b/c"),
+    ],
+)
+def test_a_wrong_value_in_a_file_of_flags_is_one_plain_sentence(
+    tmp_path: Path, given: dict[str, Any], says: str
+) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps({"method": "base", "task": "math", **given}))
+    with pytest.raises(UserError) as complaint:
+        settings_from({}, file)
+    assert says in str(complaint.value)
+    assert "\n" not in str(complaint.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("stage2.alpha=abc", "In --set, stage2.alpha must be a valid number (given: 'abc')"),
+        ("stage2.bonus=5", "there is no 'stage2.bonus'; it is called stage2.alpha now"),
+        ("stage2.bonsu=5", "did you mean stage2.alpha?"),
+        ("stage2.step=5", "did you mean stage2.steps?"),
+        ("lora.rnk=4", "did you mean lora.rank?"),
+        ("sample=4", "did you mean samples?"),
+        ("stage1.steps=-1", "stage1.steps must be"),
+        ("stage2.alpha", "has no '='"),
+    ],
+)
+def test_a_wrong_setting_is_one_plain_sentence(assignment: str, says: str) -> None:
+    with pytest.raises(UserError) as complaint:
+        dry_run(settings_from({"method": "score", "task": "math", "set_": [assignment]}, None))
+    assert says in str(complaint.value)
+
+
+def test_an_alternative_of_a_stage_does_not_hide_the_fault() -> None:
+    settings = settings_from(
+        {"method": "score-star-stage2", "task": "math", "set_": ["stage2.learning_rate=abc"]}, None
+    )
+    with pytest.raises(UserError, match=r"stage2\.learning_rate must be a valid number \(given: 'abc'\)"):
+        dry_run(settings)
+
+
+def test_the_folder_of_a_training_points_to_its_model(tmp_path: Path) -> None:
+    training = tmp_path / "math-score"
+    training.mkdir()
+    (training / "training.json").write_text("{}")
+    flags = {"method": "base", "task": "math", "model": str(training)}
+    with pytest.raises(UserError, match="not complete"):
+        settings_from(flags, None)
+    (training / "model").mkdir()
+    (training / "model" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=f"--model {training / 'model'}"):
+        settings_from(flags, None)
+    assert settings_from({**flags, "model": str(training / "model")}, None).model == str(training / "model")
