@@ -15,8 +15,8 @@ Student's t with S - 1 degrees of freedom says how little.
 A sum of variances with a quantile each is Howe's method (1974, JASA 69:789). The plain two-level bootstrap, which draws
 seeds and problems with replacement, is not used: three seeds drawn from three seeds are often the same seed, and differ
 too little. Where seeds differ by a standard deviation of 5 points on 1,200 problems, its intervals hold the truth in
-73 % (two seeds), 84 % (three) and 92 % (five) of simulated runs (tests/statistics/test_seeds.py). The intervals here
-hold it in 93 to 97 % from three seeds on, however much seeds differ. With two seeds they hold it in 95 to 99 %: one
+75 % (two seeds), 82 % (three) and 90 % (five) of simulated runs (tests/statistics/test_seeds.py). The intervals here
+hold it in 95 to 97 % from three seeds on, however much seeds differ. With two seeds they hold it in 96 to 99 %: one
 difference cannot say how far a third seed would lie, so these intervals are wide.
 
 Axes: S seeds, P problems. A cell is nan where a seed has no graded sample of a problem.
