@@ -85,7 +85,7 @@ class ScoreConfig(BaseModel):
         """Of a problem's dialogues in a step: those of the policy alone, those with a given first attempt, and those of
         one attempt. Together they sample as many replies as `samples` dialogues of the policy alone do.
         """
-        own = round((1 - self.offline) * self.samples)
+        own = round((1 - self.offline) * self.samples) if turns > 1 else self.samples
         replies = turns * (self.samples - own)
         given = replies // (turns + 1)
         return own, given, replies - turns * given
@@ -159,6 +159,7 @@ class Score:
         state = StageState(context.folder / name, policy, optimizer, kl_T=[0.0] * stage.turns)
         monitor = Monitor(context, self, state, stage.steps, stage.turns, config, later)
         state.resume()
+        limits = (config.temperature, config.token_budget, config.max_grad_norm)
         engine = context.engine()
         if name == next(iter(config.stages)):
             await monitor.show_base(engine, next(context.batches(config.problems, name, 0)), config.samples)
@@ -173,10 +174,7 @@ class Score:
             rollout = await self._rollout(context, config, stage, engine, problems, seed)
             engine.forget()  # the update needs the memory
             played = time.monotonic()
-            stats = update(
-                *(policy, reference, optimizer, rollout, stage, state.kl_T),
-                *(config.temperature, config.token_budget, config.max_grad_norm),
-            )
+            stats = update(policy, reference, optimizer, rollout, stage, state.kl_T, *limits)
             row = _row(rollout, stage, stats, played - start, time.monotonic() - played)
             # Without alpha's part: with it, the highest reward is where attempt 1 is worst, so early weights would win.
             reward = sum(weight * share for weight, share in zip(stage.reward, row["correct"], strict=True))
@@ -226,8 +224,7 @@ def _row(rollout: Rollout, stage: Stage, stats: UpdateStats, rollout_seconds: fl
 
 score = Score()
 
-# The paper's ablations: the same method with another row of numbers. All sample SCoRe's number of replies and take its
-# number of gradient steps; budget_note says where that is not so.
+# The paper's ablations: the same method with another row of numbers. budget_note says where the budget is not SCoRe's.
 
 
 def _stages(config: ScoreConfig, **stages: Stage | SFTConfig) -> ScoreConfig:
@@ -290,9 +287,7 @@ def _three_turns(numbers: Preset) -> ScoreConfig:
 no_stage1 = Score("score-no-stage1", _no_stage1, about="SCoRe without Stage I: all steps are Stage II's.")
 no_shaping = Score("score-no-shaping", _no_shaping, about="SCoRe without the reward for the change in Stage II.")
 star_stage2 = Score("score-star-stage2", _star_stage2, about="SCoRe with STaR in the place of Stage II.")
-offline = Score(
-    "score-offline", _offline, about="SCoRe whose second attempts are trained on the base model's first ones."
-)
+offline = Score("score-offline", _offline, about="SCoRe that learns to correct the base model's first attempts.")
 single_turn = Score("rl-single-turn", _single_turn, about="Reinforcement learning of attempt 1 alone.")
 multi_turn = Score("rl-multi-turn", _multi_turn, about="Reinforcement learning of both attempts: no Stage I, alpha 0.")
 three_turns = Score(

@@ -57,7 +57,7 @@ class SFT:
     """The method."""
 
     name: str = "sft"
-    about: str = "Fine-tunes on the data set's own solutions; a baseline, and a warm-up for small models."
+    about: str = "Fine-tunes on the data set's solutions: a baseline, a warm-up for small models."
     budget_note: str = (
         "Learns from the data set's solutions: three epochs over them, and no reply of its own is needed."
     )
@@ -119,7 +119,7 @@ class Golds:
 
     def __init__(self, context: TrainingContext, longest: int) -> None:
         self.task = context.task
-        self.chat = Chat(context.tokenizer, context.system_prompt)
+        self.chat = Chat(context.tokenizer, context.system_prompt, context.template_args)
         self.end = _end_of_turn(context, self.chat)
         solution = getattr(self.task, "solution", None) or getattr(self.task, "gold", None)
         if solution is None:

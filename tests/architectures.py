@@ -60,6 +60,7 @@ ALSO: dict[str, dict[str, Any]] = {
     "dots1": {"moe_intermediate_size": 32, "n_shared_experts": 1},
     "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
     "falcon_h1": {"mamba_d_ssm": 64, "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_n_groups": 1},
+    "lfm2": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
     "lfm2_moe": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
     "zamba2": {
         "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"],
@@ -195,7 +196,8 @@ def examine(name: str, **also: Any) -> Result:
     try:
         replies = two_turns(HFEngine(model, tiny.tokenizer(), slots=3))
     except UserError as refusal:
-        return Result(name, False, f"refused: {refusal}", gap)
+        reason = str(refusal).partition(": ")[2].removesuffix("; take --engine vllm.")
+        return Result(name, False, f"refused: {reason}", gap)
     if all(list(r.token_ids) == as_generated(model, r.prompt_ids) for r in replies):
         return Result(name, True, logits_gap=gap)
     if all(list(r.token_ids) == as_generated(model, r.prompt_ids, use_cache=False) for r in replies):

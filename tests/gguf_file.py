@@ -30,7 +30,7 @@ _NAMES = {
 def write(file: Path, architecture: str = "qwen2") -> Any:
     """Writes the file, and returns the model whose weights it holds."""
     torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(**{**tiny._SIZE, "vocab_size": 261})).eval()
+    model: Any = Qwen2ForCausalLM(Qwen2Config(**{**tiny._SIZE, "vocab_size": 261})).eval()
     tokenizer = tiny.tokenizer()
     writer = GGUFWriter(file, architecture)
     writer.add_context_length(512)

@@ -31,10 +31,10 @@ NOT_RUN = {
     r"samples\.jsonl|FILE|FOLDER|NAME": "needs files of the reader's own",
     r"^reproduce": "takes hours",
     r"^view --serve": "serves until Ctrl-C; tests/cli/test_view.py runs it",
-    r"--method base,self-refine,score|--method score(?!.*--set)": "trains for minutes",
+    r"^train|--method \S*score(?!.*--set stage1.steps)": "trains for minutes",
     r"^validate": "takes minutes for programs; tests/evaluation/test_validate.py runs it",
 }
-SMALL = {"run": ["--limit", "3"]}  # added to a command that is run
+SMALL = {"run": ["--limit", "3"], "scaling": ["--limit", "3"]}  # added to a command that is run
 
 
 def commands(page: Path) -> list[str]:

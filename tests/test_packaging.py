@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import scorebench
 from scorebench.api import registry
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
     for name in (
         "embedded/checkpoints/math/model.safetensors",
         "reproduction/paper.csv",
+        "report/published.csv",
         "methods/score.py",
         "py.typed",
     ):
@@ -83,6 +85,12 @@ def test_the_metadata_says_who_where_and_which_extras(wheel: zipfile.ZipFile) ->
         assert f"\n{line}" in metadata, line
     for extra in ("vllm", "tensorboard", "trackio", "wandb", "gguf", "inspect", "browser", "peers"):
         assert f"\nProvides-Extra: {extra}\n" in metadata
+
+
+def test_the_citation_names_the_version() -> None:
+    import yaml
+
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == scorebench.__version__
 
 
 @pytest.mark.parametrize("kind", ["task", "method", "engine"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+import traceback
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
@@ -65,6 +66,21 @@ def entry_of(kind: Kind, name: str) -> EntryPoint:
 def package_of(entry: EntryPoint) -> str:
     """The package that registered an entry point, as package indexes name it."""
     return entry.dist.name if entry.dist else entry.module.partition(".")[0]
+
+
+def package_behind(fault: BaseException) -> str | None:
+    """The package of another author's task, method or engine in whose code an exception arose; None if in none."""
+    packages = {
+        entry.module.partition(".")[0]: package_of(entry)
+        for kind in ("task", "method", "engine")
+        for entry in _entries(kind)
+        if package_of(entry) != OWN
+    }
+    for frame, _ in traceback.walk_tb(fault.__traceback__):
+        top = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if top in packages:
+            return packages[top]
+    return None
 
 
 def _entries(kind: Kind) -> Iterator[EntryPoint]:

@@ -9,7 +9,7 @@ import typer
 import typer.core
 
 from scorebench import __version__
-from scorebench.api import verbosity
+from scorebench.api import registry, verbosity
 from scorebench.api.errors import UserError
 from scorebench.cli import data, doctor, grade, report, reproduce, run, train, view
 from scorebench.cli.flags import Command, with_flags_of, with_levels
@@ -79,9 +79,20 @@ def main() -> None:
     try:
         app()
     except UserError as mistake:
-        if verbosity.verbose:
-            import traceback
+        _end(str(mistake))
+    except Exception as fault:
+        package = registry.package_behind(fault)
+        if package is None:
+            raise
+        reason = f"{type(fault).__name__}: {fault!s:.200}"
+        _end(f"The package {package} broke down ({reason}); tell its author, or mend it. -v shows where.")
 
-            traceback.print_exc()
-        print(f"scorebench: {mistake}", file=sys.stderr)
-        sys.exit(2)
+
+def _end(sentence: str) -> None:
+    """Ends a command that cannot go on; with -v also shows where in the code."""
+    if verbosity.verbose:
+        import traceback
+
+        traceback.print_exc()
+    print(f"scorebench: {sentence}", file=sys.stderr)
+    sys.exit(2)

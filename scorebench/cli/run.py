@@ -74,7 +74,7 @@ def run(
         typer.Option("--enable-thinking/--no-enable-thinking", help="For chat templates that have this argument."),
     ] = None,
     chat_template_args: Annotated[
-        list[str] | None, typer.Option(help="What else the chat template is given: name=value,...")
+        list[str] | None, typer.Option(help="Further arguments of the chat template: name=value,...")
     ] = None,
     set_: Annotated[
         list[str] | None,

@@ -11,7 +11,7 @@ from scorebench.api.errors import UserError
 from scorebench.engines.slots import SlotCache
 
 # How far log-probabilities with the cache may be from those without, in nats, as the mean over the vocabulary.
-_LIMIT_FLOAT32, _LIMIT_HALF = 1e-3, 0.25
+_LIMIT_FLOAT32, _LIMIT_HALF = 1e-2, 0.25
 _LINEAR = {"linear_attention", "mamba", "mamba2", "recurrent", "conv", "rwkv"}
 
 

@@ -17,7 +17,7 @@ from scorebench.api.chat import FROZEN_DATE
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import ModelSpec
 from scorebench.engines.context import LENGTHS
-from scorebench.engines.loading import cannot_open, hf_options, is_gguf, load_config, resolved_dtype
+from scorebench.engines.loading import cannot_open, gguf_file, hf_options, is_gguf, load_config, resolved_dtype
 
 _TOKENIZER = (
     "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model", "*.tiktoken",
@@ -61,9 +61,7 @@ def model_identity(spec: ModelSpec) -> Mapping[str, Any]:
 def weights_digest(path: str, revision: str | None = None) -> str:
     """Sixteen hexadecimal digits of a model's weight files, wherever they lie."""
     if is_gguf(path):
-        if not Path(path).is_file():
-            raise UserError(f"There is no file {path}; name a GGUF file, or a folder with a model.")
-        return _file_digest(Path(path))[:16]
+        return _file_digest(gguf_file(path))[:16]
     folder = Path(path) if Path(path).is_dir() else _downloaded(path, revision)
     files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")])
     if not files:
@@ -121,7 +119,7 @@ def _files_digest(folder: Path, patterns: Iterable[str]) -> str | None:
 
 def _folder(spec: ModelSpec) -> Path:
     if is_gguf(spec.path):
-        return Path(spec.path).parent / "no-other-files"  # a GGUF file holds all that there is of its model
+        return gguf_file(spec.path) / "no-other-files"  # a GGUF file holds all that there is of its model
     return (
         Path(spec.path) if Path(spec.path).is_dir() else _downloaded(spec.path, getattr(spec.options, "revision", None))
     )

@@ -71,7 +71,7 @@ def load_generation_config(spec: ModelSpec) -> Any:
     from transformers import GenerationConfig
 
     try:
-        return GenerationConfig.from_pretrained(spec.path, revision=hf_options(spec).revision)
+        return GenerationConfig.from_pretrained(spec.path, **_revision(spec))
     except OSError:
         return GenerationConfig.from_model_config(load_config(spec))
 
@@ -91,9 +91,21 @@ def hf_options(spec: ModelSpec) -> HFOptions:
     return HFOptions(**{name: value for name, value in shared.items() if value is not None})  # type: ignore[arg-type]
 
 
+def _revision(spec: ModelSpec) -> dict[str, str]:
+    revision = hf_options(spec).revision
+    return {"revision": revision} if revision else {}
+
+
 def is_gguf(path: str) -> bool:
     """Whether a model is named by a single GGUF file, as llama.cpp has them."""
     return path.endswith(".gguf")
+
+
+def gguf_file(path: str) -> Path:
+    """The file; UserError where there is none."""
+    if not Path(path).is_file():
+        raise UserError(f"There is no file {path}; name a GGUF file, or a folder with a model.")
+    return Path(path)
 
 
 def resolved_device(spec: ModelSpec) -> str:
@@ -163,9 +175,8 @@ def _opened(kind: Any, spec: ModelSpec, **given: Any) -> Any:
     logging.disable_progress_bar()  # of weights that are read in a blink; a download shows its own
     try:
         if is_gguf(spec.path):
-            return _opened_gguf(kind, Path(spec.path), **given)
-        remote = {"revision": options.revision, "trust_remote_code": options.trust_remote_code}
-        return kind.from_pretrained(spec.path, **remote, **given)
+            return _opened_gguf(kind, gguf_file(spec.path), **given)
+        return kind.from_pretrained(spec.path, trust_remote_code=options.trust_remote_code, **_revision(spec), **given)
     except UserError:
         raise
     except Exception as fault:  # transformers raises a dozen kinds for a folder that is no model
@@ -175,8 +186,6 @@ def _opened(kind: Any, spec: ModelSpec, **given: Any) -> Any:
 def _opened_gguf(kind: Any, file: Path, **given: Any) -> Any:
     from importlib.util import find_spec
 
-    if not file.is_file():
-        raise UserError(f"There is no file {file}; name a GGUF file, or a folder with a model.")
     if find_spec("gguf") is None:
         raise UserError("A GGUF file is read by the package gguf; install it with pip install 'scorebench[gguf]'.")
     try:
@@ -190,6 +199,8 @@ def _opened_gguf(kind: Any, file: Path, **given: Any) -> Any:
 
 def cannot_open(path: str, fault: Exception) -> UserError:
     """One sentence on a model that cannot be opened."""
+    if path.startswith((".", "/", "~")) and not Path(path).exists():
+        return UserError(f"There is no folder {path}; name a folder with a model, a GGUF file, or a model on the hub.")
     return UserError(
         f"Cannot open the model {path!r} ({_reason(fault)}); "
         "name a folder with config.json, weights and tokenizer, or a model on the hub."

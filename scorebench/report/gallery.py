@@ -68,4 +68,12 @@ def of_trainings(checkpoints: Path, first_seed_only: bool = False) -> Trainings:
 def _training(folder: Path, identity: Mapping[str, Any]) -> Picture:
     group = identity["task"]["name"], identity["data"], identity["model"]["name"]
     title = f"Training of {identity['method']['name']}, seed {identity['seed']}\n{heading(group)}"
-    return Picture(f"training-{folder.name}", group, lambda: plots.training_curves(plots.read_stages(folder), title))
+    return Picture(f"training-{folder.name}", group, partial(_draw_training, folder, title))
+
+
+def _draw_training(folder: Path, title: str) -> Figure:
+    stages = plots.read_stages(folder)
+    try:
+        return plots.training_curves(stages, title)
+    except (KeyError, TypeError, ValueError) as fault:
+        raise UserError(f"The logs of {folder} have rows of another shape ({fault!r:.120}).") from fault

@@ -6,9 +6,9 @@ mean of 32 samples. So the protocol stands in every row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scorebench.report.baseline import Group, heading
 from scorebench.report.render import Cell, Table
@@ -33,37 +33,49 @@ def published(task: str) -> pd.DataFrame:
     return rows.loc[rows["benchmark"] == BENCHMARKS.get(task)].sort_values("protocol", kind="stable")
 
 
-def published_table(group: Group) -> Table:
-    """The published rows on the benchmark of a task. No rows on embedded problems, which are no benchmark."""
+def published_tables(group: Group) -> list[Table]:
+    """The published rows on the benchmark of a task, a table for each protocol; none on embedded problems."""
     task, data, _ = group
     title = f"{heading(group)}: published figures"
     rows = published(task)
     if data == "embedded" or rows.empty:
         why = "embedded problems are not the benchmark" if data == "embedded" else f"none are known for {task}"
-        return Table(title, (), (), (f"No published figures are shown: {why}.",))
-    header = (("method",), ("Acc@t1",), ("Acc@t2",), ("delta",), ("i->c",), ("c->i",), ("protocol",))
-    cells = tuple(
-        (_name(row), *((str(row[name]) or "-",) for name in FIGURES), _protocol(row)) for row in rows.to_dict("records")
+        return [Table(title, (), (), (f"No published figures are shown: {why}.",))]
+    note = (
+        f"Figures on {BENCHMARKS[task]} in percent, as the papers print them; results/published.csv has the sources. "
+        "Protocols differ, so nothing here is tested against them and nothing is ranked."
     )
-    folder = " The folder's problems may be others than the benchmark's." if data.startswith("folder:") else ""
-    notes = (
-        f"Published figures on {BENCHMARKS[task]}, in percent, as their papers print them; results/published.csv has "
-        f"the sources. Protocols differ, so nothing here is tested against them and nothing is ranked.{folder}",
-    )
-    return Table(title, header, cells, notes)
+    if data.startswith("folder:"):
+        note += " The problems of the folder may be others than the benchmark's."
+    by_protocol = rows.groupby("protocol", sort=False)
+    return [_table(f"{title}, {protocol}", some.to_dict("records"), note) for protocol, some in by_protocol]
 
 
-def _name(row: dict[str, str]) -> Cell:
+def _table(title: str, rows: Sequence[Mapping[Any, str]], note: str) -> Table:
+    from textwrap import wrap
+
+    remarks = [row["metric_note"].replace(COMPUTED, "").strip("; ") for row in rows]
+    lines = [
+        (_name(row), *((row[name] or "-",) for name in FIGURES), *([tuple(wrap(remark, 24))] if any(remarks) else []))
+        for row, remark in zip(rows, remarks, strict=True)
+    ]
+    header = (("method",), ("Acc@t1",), ("Acc@t2",), ("delta",), ("i->c",), ("c->i",))
+    computed = (
+        "delta is computed from Acc@t1 and Acc@t2." if any(COMPUTED in row["metric_note"] for row in rows) else ""
+    )
+    shown = tuple((*cells[:-1], cells[-1] or ("",)) for cells in lines)
+    notes = tuple(filter(None, (note, computed)))
+    return Table(title, (*header, *([("note",)] if any(remarks) else [])), shown, notes)
+
+
+COMPUTED = "delta computed from t1, t2"
+
+
+def _name(row: Mapping[Any, str]) -> Cell:
     label = row["method"]
     if "oracle" in f"{row['metric_note']} {row['protocol']}".lower() and "oracle" not in label.lower():
         label += " (oracle)"
-    return label, row["model"], row["paper"]
-
-
-def _protocol(row: dict[str, str]) -> Cell:
-    from textwrap import wrap
-
-    return tuple(line for text in (row["protocol"], row["metric_note"]) for line in wrap(text, 22))
+    return label, f"{row['model']}, {row['paper']}"
 
 
 def published_rows(tasks: Sequence[str]) -> list[Row]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from scorebench.api.progress import progress
 from scorebench.evaluation.sample_pools import Samples, pools_of
 from scorebench.report.baseline import Group, heading
-from scorebench.report.render import Cell, Table, percent
+from scorebench.report.render import BENEATH, Cell, Table, percent
 from scorebench.report.rows import scaling_rows, to_csv
 from scorebench.report.summary import Identity, identify
 from scorebench.statistics.intervals import Estimate
@@ -19,14 +19,10 @@ from scorebench.storage.files import replacing
 
 @dataclass(frozen=True)
 class Curve:
-    """The curves of one run, and what it was.
-
-    unpaid: whether the method says more than its attempts, such as feedback, whose tokens no attempt holds.
-    """
+    """The curves of one run, and what it was."""
 
     identity: Identity
     scaling: Scaling
-    unpaid: bool
 
     @property
     def group(self) -> Group:
@@ -34,20 +30,16 @@ class Curve:
 
 
 def curve_of(samples: Samples, budgets: Sequence[int], data: Path | None = None) -> Curve:
-    """The curves of one run. data: the folder of the benchmark's files, if it has moved."""
+    """The curves of one run. data: where the benchmark's files lie now, if they have moved since the run."""
     identity = identify(samples.meta, samples.run.name)
     pools = pools_of(samples, data)
     with progress(f"resample {identity.method}", len(pools)) as tell:
         curve = scale(pools, budgets, tell=tell)
-    unpaid = any(
-        sum(message["role"] == "assistant" for message in episode.transcript) > len(episode.attempts)
-        for episode in samples.episodes
-    )
-    return Curve(identity, curve, unpaid)
+    return Curve(identity, curve)
 
 
 def labels(curves: Sequence[Curve]) -> list[str]:
-    """The method of each curve; the run where a method has several."""
+    """The method of each curve, or the name of its run where a method has several curves."""
     methods = [curve.identity.method for curve in curves]
     return [
         curve.identity.run if methods.count(curve.identity.method) > 1 else curve.identity.method for curve in curves
@@ -55,23 +47,22 @@ def labels(curves: Sequence[Curve]) -> list[str]:
 
 
 def table_of(title: str, curves: Sequence[Curve]) -> Table:
-    """Both ways beside each other: accuracy, its interval and its cost at every budget, and the paired difference."""
+    """Accuracy, its interval and its cost in tokens for both ways at every budget, and their paired difference."""
     rows: list[tuple[Cell, ...]] = []
     for curve, label in zip(curves, labels(curves), strict=True):
         points = {(point.way, point.budget): point for point in curve.scaling.points}
         for budget, difference in curve.scaling.differences.items():
             parallel, sequential = points["parallel", budget], points["sequential", budget]
             cells = (*_spent(parallel), *_spent(sequential), _estimate(difference, signed=True))
-            rows.append(((f"{label} *" if curve.unpaid else label,), (str(budget),), *cells))
+            rows.append(((label,), (str(budget),), *cells))
     header = (("method",), ("budget",), ("parallel",), ("tokens",), ("sequential",), ("tokens",), ("difference",))
-    notes = [
-        "Majority vote, percent of all problems, with 95 % intervals over problems. A budget of 2K attempts a problem: "
-        "parallel takes 2K first attempts, sequential K first attempts and a correction of each. tokens: sampled, mean "
-        "a problem. difference: sequential minus parallel, paired by problem."
-    ]
-    if any(curve.unpaid for curve in curves):
-        notes.append("* says more than its attempts, such as feedback; the tokens of that are not counted.")
-    return Table(title, header, tuple(rows), tuple(notes))
+    note = (
+        f"Majority vote, percent of all problems, and {BENEATH} 95 % intervals over problems. With a budget of 2K "
+        "attempts a problem, parallel takes 2K first attempts, and sequential takes K first attempts and a correction "
+        "of each. tokens: sampled tokens a problem, a mean, reviews between the attempts included. difference: "
+        "sequential minus parallel, on the same problems."
+    )
+    return Table(title, header, tuple(rows), (note,))
 
 
 def _spent(point: Point) -> tuple[Cell, Cell]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scorebench.report.render import Cell, Table, percent
+from scorebench.report.render import BENEATH, Cell, Table, percent
 from scorebench.statistics import intervals, metrics
 from scorebench.statistics.intervals import Estimate
 from scorebench.statistics.metrics import Outcomes
@@ -30,7 +30,7 @@ def pass_at_k(run: Outcomes, k: int) -> Estimate:
 
 
 def single_table(task: str, data: str, name: str, run: Outcomes) -> Table:
-    """One row: problems, samples, and pass@k for every k that the samples are enough for; pass@1 is the accuracy."""
+    """One row: problems, samples, and pass@k for every k of which each problem has enough samples."""
     estimates = {k: pass_at_k(run, k) for k in KS if k == 1 or (run.n and run.samples_P[run.samples_P > 0].min() >= k)}
     samples = f"{run.samples_P.sum():,}"
     figures: list[Cell] = [(percent(e.value), f"{percent(e.low)}, {percent(e.high)}") for e in estimates.values()]
@@ -41,8 +41,8 @@ def single_table(task: str, data: str, name: str, run: Outcomes) -> Table:
         header=(("replies",), ("problems",), ("samples",), ("err",), *((f"pass@{k}",) for k in estimates)),
         rows=(((name,), (f"{run.n:,}",), (samples,), (str(run.errors),), *figures),),
         notes=(
-            "Percent of the problems, each weighing the same; beneath, the 95 % interval. pass@1 is the accuracy. "
-            "err: replies left out because they could not be graded.",
+            f"Percent of the problems, each of which weighs the same; {BENEATH}, the 95 % interval. pass@1 is the "
+            "accuracy. err: replies left out because they could not be graded.",
             f"In fractions of 1: {plain}",
         ),
     )

@@ -5,8 +5,8 @@ figure, its interval, and the side of a bound on which the claim puts it. It cam
 its whole 95 % interval and in every seed; one seed or an interval that reaches across the bound is enough for it not
 to come out. Where runs that it needs are missing, and no other finding speaks against it, it cannot be judged.
 
-The intervals are over problems, with the seeds pooled; methods are compared on the same problems (paired bootstrap).
-How far other seeds would move a figure, the seeds themselves must show: so each has to agree.
+The intervals are over problems and seeds (statistics/seeds.py), and methods are compared on the same problems. A figure
+of one training has an interval over problems only. Besides, every seed has to agree.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 SCoRe (arXiv 2409.12917, section 6.2): with a budget of 2K attempts a problem, either take 2K first attempts
 (parallel), or K first attempts and a correction of each (sequential), and let the final answers vote: 2K of them, or K.
 
-Both are drawn from one pool of dialogues a problem, without replacement and many times over, so that a budget's
-figure is the mean over possible draws and not the luck of one. The bands are intervals over problems: the spread of
-the problems' figures holds both how problems differ and how their pools happened to turn out.
+Each problem has one pool of dialogues. Both ways draw from it without replacement, many times, and a budget's figure is
+the mean over the draws, so that it does not depend on one lucky draw. The bands are intervals over problems. The spread
+of the problems' figures contains both sources of chance: problems differ, and so do the pools that were sampled.
 
 Axes: P problems, M dialogues in a problem's pool, T turns (2), R draws, B votes of a draw.
 """
@@ -24,19 +24,17 @@ from scorebench.api.types import Episode
 from scorebench.statistics import intervals
 from scorebench.statistics.intervals import Estimate, Floats
 
-DRAWS = (
-    200  # their error is that of one problem's figure, divided by the root of P: under 0.2 points from 300 problems on
-)
+DRAWS = 200  # the error that they leave falls with the root of P: it is below 0.2 points from 300 problems on
 
-VoteKey = Callable[[str, str], str | None]  # (problem id, reply) -> what equal votes share, None for no vote
+VoteKey = Callable[[str, str], str | None]  # (problem id, reply) -> the key that equal votes share; None is no vote
 
 
 @dataclass(frozen=True)
 class SamplePool:
     """The dialogues on one problem.
 
-    keys_MT: the vote of each attempt, as a number from 0; equal numbers are one vote, -1 is none. passed_MT: whether
-    the attempt was right. tokens_MT: what its turn took in sampled tokens.
+    keys_MT: the vote of each attempt as a number from 0. Equal numbers are votes for the same answer; -1 is no vote.
+    passed_MT: whether the attempt was right. tokens_MT: the sampled tokens of its turn, reviews included.
     """
 
     problem_id: str
@@ -49,7 +47,7 @@ class SamplePool:
 class Point:
     """Majority-vote accuracy at one budget.
 
-    budget: attempts a problem. tokens: what they cost, mean sampled tokens a problem.
+    budget: attempts a problem. tokens: sampled tokens a problem that these attempts cost, a mean.
     """
 
     way: Literal["parallel", "sequential"]
@@ -60,16 +58,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Both curves of one method, and at each budget sequential minus parallel, paired by problem."""
+    """Both curves of one method. differences: at each budget, sequential minus parallel on the same problems."""
 
     points: tuple[Point, ...]
     differences: dict[int, Estimate]
+    problems: int
 
 
 def pools(episodes: Sequence[Episode], vote_key: VoteKey) -> list[SamplePool]:
-    """One pool a problem from dialogues of two attempts; those with an attempt that was not graded are left out.
+    """One pool a problem from dialogues of two attempts. Dialogues with an attempt that was not graded are left out.
 
-    vote_key: the task's, or the look-up of keys that were made before. Raises UserError for a dialogue of one attempt.
+    vote_key: gives the vote of a reply. Raises UserError for a dialogue of one attempt.
     """
     dialogues: dict[str, list[Episode]] = {}
     for episode in episodes:
@@ -106,10 +105,10 @@ def scale(
     draws: int = DRAWS,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Scaling:
-    """The two curves over the budgets, each an even number of attempts a problem.
+    """The two curves over the budgets. A budget is an even number of attempts a problem.
 
-    tell: is told how many problems are done. Raises UserError for an odd budget, and for one that is larger than a
-    problem's pool.
+    tell: is called with the number of problems that are done. Raises UserError for an odd budget, and for one that is
+    larger than a problem's pool.
     """
     _check(problems, budgets)
     rng = np.random.default_rng(intervals.SEED)
@@ -130,7 +129,7 @@ def scale(
         points.append(Point("sequential", budget, budget / 2 * both, sequential))
     differences_PN = sequential_PN - parallel_PN
     differences = {budget: intervals.paired_bootstrap(differences_PN[:, b]) for b, budget in enumerate(budgets)}
-    return Scaling(tuple(points), differences)
+    return Scaling(tuple(points), differences, len(problems))
 
 
 def check_budgets(budgets: Sequence[int]) -> None:
@@ -162,11 +161,11 @@ def _vote(pool: SamplePool, drawn_RB: NDArray[np.int64], turn: int) -> float:
 
 
 def majority_scores(keys_RB: NDArray[np.int64], passed_RB: NDArray[np.bool_]) -> Floats:
-    """The chance, for each draw, that the majority's answer is right.
+    """The chance that the majority's answer is right, for each draw.
 
-    Ties are broken by a fair draw among the winning keys, taken as its mean. Where a key covers right and wrong
-    attempts (code that agrees on the visible inputs only), one of its attempts is handed in at random, taken as their
-    share. No votes at all are a wrong answer.
+    A tie is broken at random among the winning keys, so the mean over them counts. A key can cover right and wrong
+    attempts (programs that agree on the visible inputs only). One of them is then handed in at random, so the share of
+    right ones counts. Without any vote the answer is wrong.
     """
     draws = len(keys_RB)
     keys = int(keys_RB.max(initial=-1)) + 1

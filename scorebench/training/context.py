@@ -65,7 +65,7 @@ class LocalTrainingContext:
         """
         count = len(self.problems)
         if count < size:
-            say(f"There are {count} problems for batches of {size}, so a batch has some of them more than once.")
+            _say_once(f"There are {count} problems for batches of {size}, so a batch has some of them more than once.")
         for step in itertools.count(start):
             positions = range(step * size, (step + 1) * size)
             yield [self.problems[self._order(stage, position // count)[position % count]] for position in positions]
@@ -73,6 +73,9 @@ class LocalTrainingContext:
     def _order(self, stage: str, epoch: int) -> Sequence[int]:
         """The order of an epoch's problems."""
         return shuffled(len(self.problems), seed_of(self.seed, stage, "epoch", epoch))
+
+
+_say_once = lru_cache(maxsize=None)(say)
 
 
 @lru_cache(maxsize=2)

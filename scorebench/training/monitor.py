@@ -97,7 +97,7 @@ class Monitor:
         stats = measure(context.policy, context.reference, rollout, self.config.temperature, self.config.token_budget)
         row = outcomes(rollout) | {"kl": stats.kl_T, "entropy": stats.entropy_T}
         state.judge(sum(row["correct"]) / len(row["correct"]), row)
-        self.watch.report(f"{self.stage}/validation", state.step, row)
+        self.watch.report(f"{self.stage}/validation".strip("/"), state.step, row)
         say(f"{self._name} at step {state.step} of {self.steps}, validation: {_described(row, len(rollout.episodes))}")
         self._warn(row)
         self._started = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from scorebench.api import distributed
+from scorebench.api import distributed, event_loop
 from scorebench.api.errors import UserError
 from scorebench.api.progress import progress
 from scorebench.api.protocols import Method, TrainingContext
@@ -126,7 +125,7 @@ def fine_tune(
     with progress(title, steps, state.step) as tell:
         while True:
             if monitor.is_due():
-                asyncio.run(monitor.evaluate(context.hf_engine(context.policy)))
+                event_loop.run(monitor.evaluate(context.hf_engine(context.policy)))
             if state.step >= steps:
                 break
             start = time.monotonic()

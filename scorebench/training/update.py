@@ -191,7 +191,10 @@ def _gaps(logp_N: torch.Tensor, episodes: Sequence[Episode]) -> torch.Tensor:
 def _check_drift(mean_gap: float, dtype: torch.dtype) -> None:
     limit = _DRIFT_FLOAT32 if dtype == torch.float32 else _DRIFT_HALF
     if not mean_gap <= limit:
+        advice = "take --engine hf if vLLM plays the rollouts"
+        if dtype != torch.float32:
+            advice += ", else --dtype float32"
         raise UserError(
             f"The engine that plays the rollouts and the policy in training disagree by {mean_gap:.2g} nats a token, "
-            f"of which {limit:g} are allowed, so what was sampled cannot be trained on; take --engine hf."
+            f"of which {limit:g} are allowed, so what was sampled cannot be trained on; {advice}."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2.exceptions import TemplateError
@@ -165,7 +166,7 @@ ONE_MARK = (  # one mark for every beginning, none for ends
 )
 
 
-def with_marks(template: str, marks: list[str], end: str) -> PreTrainedTokenizerFast:
+def with_marks(template: str, marks: list[str], end: str) -> Any:
     """The tiny tokenizer with further special tokens."""
     made = tiny.tokenizer(template)
     made.add_special_tokens({"bos_token": "<s>", "eos_token": end, "extra_special_tokens": marks})
@@ -212,7 +213,7 @@ def test_arguments_of_the_template_reach_it_and_are_part_of_what_it_is() -> None
     template = (
         "{% if enable_thinking is defined and not enable_thinking %}<|system|>no_think{% endif %}" + tiny.TEMPLATE
     )
-    made = tiny.tokenizer(template)
+    made: Any = tiny.tokenizer(template)
     off, unsaid = Chat(made, template_args={"enable_thinking": False}), Chat(made)
     assert made.decode(off.first(QUESTION)).startswith("<|system|>no_think")
     assert made.decode(unsaid.first(QUESTION)).startswith("<|user|>")

@@ -114,6 +114,19 @@ def test_lists_go_on_behind_a_broken_package(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("fault", ["load", "first_prompt"])
+def test_a_task_that_breaks_down_in_a_run_is_one_sentence(fault: str, tmp_path: Path) -> None:
+    change = f"    def {fault}(self, *given): raise KeyError('no such row')"
+    source = f"import sys\nsys.path.append({str(Path(__file__).parents[2])!r})\n{TASK.format(change=change)}"
+    install(tmp_path, "acme-runs", {"task_that_breaks": source}, {"task": {"mine": "task_that_breaks:mine"}})
+    words = [sys.executable, "-m", "scorebench", "run", "--method", "base", "--task", "mine", "-q"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "acme-runs" in line
+    assert "no such row" in line
+
+
 def test_lists_import_nothing_heavy() -> None:
     code = (
         "import sys\nfrom scorebench.cli.data import methods, tasks\nmethods()\ntasks()\n"

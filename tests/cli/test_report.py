@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ("scaling", "--method", "base,self-refine", *TINY, "--budgets", "4,2", "--plot", "new/curves.png")
     done = scorebench(*words, "--csv", "curves.csv", folder=folder)
     assert done.returncode == 0, done.stderr
-    for word in ("parallel", "sequential", "difference", "embedded problems, not the benchmark", "self-refine *"):
+    for word in ("parallel", "sequential", "difference", "embedded problems, not the benchmark", "self-refine"):
         assert word in done.stdout
     return folder
 
@@ -137,3 +138,68 @@ def test_a_task_that_gives_the_first_attempts_has_nothing_to_sample(tmp_path: Pa
     done = scorebench(*words, "--data", str(real_data()), folder=tmp_path)
     assert done.returncode == 2
     assert "The first attempts of mbpp-r are given" in done.stderr
+
+
+OLD = Path(__file__).parents[1] / "report" / "old_results"
+OLD_RUN = "math-embedded-base-embedded-math-s0-30af6ec1"
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stored run, one whose run.json is damaged, one that is unfinished, and one on validation."""
+    folder = tmp_path_factory.mktemp("compared")
+    runs = folder / "results" / "runs"
+    for name in (OLD_RUN, "damaged", "unfinished", "validation"):
+        shutil.copytree(OLD / "runs" / OLD_RUN, runs / name)
+    (runs / "damaged" / "run.json").write_text("{")
+    for name, old, new in (("unfinished", '"count": 40', '"count": 50'), ("validation", '"test"', '"validation"')):
+        text = (runs / name / "run.json").read_text()
+        assert old in text
+        (runs / name / "run.json").write_text(text.replace(old, new))
+    return folder
+
+
+def test_compare_names_what_it_leaves_out_and_shows_the_rest(compared: Path) -> None:
+    done = scorebench("compare", "--run", OLD_RUN, folder=compared)
+    assert done.returncode == 0, done.stderr
+    assert "67.5" in done.stdout
+    assert "damaged" in done.stderr
+    assert "validation is left out: it is on the validation problems" in done.stderr
+    assert "first 40" in done.stdout
+
+
+def test_leaderboard_says_which_runs_it_leaves_out_and_why(compared: Path) -> None:
+    done = scorebench("leaderboard", "--csv", "new/board.csv", folder=compared)
+    assert done.returncode == 0, done.stderr
+    assert "unfinished is left out: 10 of its episodes are missing" in done.stderr
+    assert "validation is left out" in done.stderr
+    assert done.stdout == "1 of 3 runs in new/board.csv\n"
+    (row,) = table(compared / "new" / "board.csv")
+    assert (row["run"], row["acc_t1"], row["rank"]) == (OLD_RUN, "0.675", "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["compare", "--method", "star"], "No run has the method star; there are base"),
+        (["compare", "--task", "math", "--model", "gpt"], "No run has the model gpt"),
+        (["compare", "--format", "html"], "There is no --format 'html'"),
+        (["compare", "--baseline", "star"], "No run of the baseline 'star'"),
+        (["power", "--problems", "500", "--delta", "0"], "--delta 0 is no difference"),
+        (["power", "--problems", "500", "--delta", "30"], "--differing 20 does not go with --delta 30"),
+    ],
+)
+def test_a_mistaken_comparison_is_one_sentence(compared: Path, words: list[str], says: str) -> None:
+    done = scorebench(*words, folder=compared)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_power_says_what_a_difference_needs(tmp_path: Path) -> None:
+    done = scorebench("power", "--problems", "500", "--delta", "4.4", "--samples", "4", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "500 problems x 4 samples: the difference is found (p < 0.05) in 79.4 %" in done.stdout
+    assert "809 problems x 1 sample" in done.stdout
+    assert "with 500 problems: 5 samples of each" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80

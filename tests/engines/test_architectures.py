@@ -14,6 +14,9 @@ import torch
 from scorebench.api.errors import UserError
 from scorebench.api.types import Sampling
 from scorebench.engines.hf import HFEngine
+from scorebench.engines.logits import decoder_of
+from scorebench.training.logprobs import token_stats
+from scorebench.training.update import _check_drift
 from tests import tiny
 from tests.architectures import as_generated, build, examine, names
 
@@ -99,3 +102,24 @@ def test_a_reply_does_not_depend_on_how_long_its_neighbours_are(model: Any) -> N
     assert replies(HFEngine(made, tiny.tokenizer(), slots=6), together=True) == alone
     for prompt, reply in zip(prompts, alone, strict=True):
         assert list(reply[:16]) == as_generated(made, prompt)
+
+
+@pytest.mark.parametrize("name", ["granite", "cohere", "gemma2", "llama4_text"])
+def test_training_sees_the_probabilities_that_were_sampled_from(name: str) -> None:
+    """With the scales and soft caps of the logits, in the gradient's log-probabilities too."""
+    model = build(name)
+    ids = torch.tensor([[40 + i % 60 for i in range(48)], [50 + i % 40 for i in range(48)]])
+    replies = torch.zeros_like(ids, dtype=torch.bool)
+    replies[0, 30:] = replies[1, 5:20] = True
+    stats = token_stats(model, model, ids, replies, temperature=0.7)
+    logp = (model(input_ids=ids).logits[:, :-1] / 0.7).log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+    torch.testing.assert_close(stats.logp_N, logp[replies[:, 1:]], atol=1e-5, rtol=1e-5)
+    stats.logp_N.sum().backward()
+    assert "forward" not in decoder_of(model).__dict__
+
+
+def test_what_is_said_where_sampling_and_training_disagree_is_what_helps() -> None:
+    with pytest.raises(UserError, match="take --engine hf if vLLM plays the rollouts, else --dtype float32"):
+        _check_drift(1.0, torch.bfloat16)
+    with pytest.raises(UserError, match=r"take --engine hf if vLLM plays the rollouts\.$"):
+        _check_drift(1.0, torch.float32)

@@ -110,6 +110,9 @@ def test_what_cannot_be_opened_is_one_sentence(tmp_path: Path, content: str, say
     with pytest.raises(UserError, match=says) as raised:
         open_engine(spec(file))
     assert "\n" not in str(raised.value)
+    if content == "none":
+        with pytest.raises(UserError, match=says):
+            model_identity(spec(file))
 
 
 @pytest.mark.real

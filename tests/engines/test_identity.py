@@ -152,3 +152,12 @@ def test_a_training_folder_is_no_model_and_the_sentence_says_where_it_is(spec: M
     shutil.copytree(spec.path, tmp_path / "checkpoint" / "model")
     with pytest.raises(UserError, match="did you mean the folder model/ in it"):
         weights_digest(str(tmp_path / "checkpoint"))
+
+
+@pytest.mark.parametrize("path", ["./none", "/none/at/all", "~/none"])
+def test_a_folder_that_is_not_there_is_said_to_be_missing(path: str) -> None:
+    """And it is not looked for on the hub."""
+    with pytest.raises(UserError, match="There is no folder"):
+        model_identity(ModelSpec(path, "m", device="cpu"))
+    with pytest.raises(UserError, match="There is no folder"):
+        load_model(ModelSpec(path, "m", device="cpu"))

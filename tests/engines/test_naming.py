@@ -9,8 +9,10 @@ import yaml
 
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import ModelSpec
+from scorebench.api.types import Sampling
 from scorebench.engines.naming import engine_options
-from scorebench.evaluation.settings import Settings, settings_from
+from scorebench.evaluation.settings import Settings, settings_from, template_args, write_settings
+from tests.toy import Toy
 
 WHAT = {"method": "base", "task": "math"}
 
@@ -73,3 +75,50 @@ def test_unknown_arguments_are_refused_with_the_known_ones() -> None:
     assert engine_options("hf", opener, {}) is None
     with pytest.raises(UserError, match=r"the hf engine knows no 'trust'; it takes pretrained, model, dtype"):
         engine_options("hf", opener, {"trust": "1"})
+
+
+def test_what_is_asked_of_sampling_and_template_reaches_them() -> None:
+    from scorebench.evaluation.session import Session
+
+    made = settings(
+        model="org/m",
+        engine="hf",
+        top_k=5,
+        repetition_penalty=1.2,
+        stop=["a,b", "<|im_end|>"],
+        enable_thinking=False,
+        chat_template_args=["date_string=1 May 2020,depth=3"],
+        model_args="max_model_len=2048,attn_implementation=eager",
+    )
+    session = Session(made)
+    assert session.sampling == Sampling(0.0, 1.0, 5, 1024, ("a,b", "<|im_end|>"), 1.2)
+    spec = session.spec(Toy())
+    assert spec.template_args == {"date_string": "1 May 2020", "depth": 3, "enable_thinking": False}
+    assert (spec.context_length, spec.options.attn_implementation) == (2048, "eager")
+
+
+def test_what_was_asked_for_can_be_repeated_from_the_file_that_a_run_writes(tmp_path: Any) -> None:
+    made = settings(model="m", stop=["\n\n"], top_k=3, chat_template_args={"depth": 3}, context_length=99)
+    write_settings(tmp_path / "run.yaml", made)
+    assert settings_from({}, tmp_path / "run.yaml") == made
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"top_k": -1}, "top-k"),
+        ({"repetition_penalty": 0.0}, "repetition-penalty"),
+        ({"stop": [""]}, "stop"),
+        ({"context_length": 0}, "context-length"),
+        ({"chat_template_args": ["depth"]}, "write name=value"),
+    ],
+)
+def test_wrong_values_are_refused_by_the_name_of_their_flag(flags: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        settings(model="m", **flags)
+
+
+def test_thinking_is_said_once() -> None:
+    assert template_args(None, {"a": 1}) == {"a": 1}
+    with pytest.raises(UserError, match="say it once"):
+        template_args(True, {"enable_thinking": False})

@@ -240,25 +240,30 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(results: Path, damage: 
         page(results)
 
 
+LOGS = {
+    "good": '{"step": 1, "reward": 0.5}\n',
+    "no-json": "{\n",
+    "no-step": '{"reward": 0.5}\n',
+    "lacks-a-key": '{"step": 1, "correct": [0.5]}\n{"step": 2}\n',
+    "no-number": '{"step": 1, "reward": "much"}\n',
+    "other-lengths": '{"step": 1, "kl": [0.5]}\n{"step": 2, "kl": [0.5, 0.5]}\n',
+}
+
+
 def test_a_damaged_training_is_named_and_the_others_are_drawn(results: Path) -> None:
-    identity = {"task": {"name": "math"}, "data": "hub", "method": {"name": "score"}, "model": {"name": "m"}, "seed": 0}
-    for name, log in (("good", '{"step": 1, "reward": 0.5}\n'), ("bad-log", "{\n"), ("bad-file", '{"step": 1}\n')):
+    identity = {"task": {"name": "math"}, "data": "hub", "model": {"name": "m"}, "seed": 0}
+    for name, log in LOGS.items():
         folder = results / "checkpoints" / name
         folder.mkdir(parents=True)
-        (folder / "training.json").write_text(
-            "{" if name == "bad-file" else json.dumps({"identity": {**identity, "seed": name}})
-        )
+        (folder / "training.json").write_text(json.dumps({"identity": {**identity, "method": {"name": name}}}))
         (folder / "steps.jsonl").write_text(log)
-    (results / "checkpoints" / "good" / "training.json").write_text(
-        json.dumps({"identity": {**identity, "method": {"name": "rl"}}})
-    )
+    (results / "checkpoints" / "foreign").mkdir()
+    (results / "checkpoints" / "foreign" / "training.json").write_text("{")
     made = page(results)
     pictures = [attributes["alt"] for tag, attributes in Reader(made.html).elements if tag == "img"]
-    assert "training-good" in pictures
-    assert [next((c for c in made.complaints if name in c), None) is not None for name in ("bad-log", "bad-file")] == [
-        True,
-        True,
-    ]
+    assert [name for name in pictures if name and name.startswith("training-")] == ["training-good"]
+    for name in [*LOGS, "foreign"]:
+        assert any(name in complaint for complaint in made.complaints) == (name != "good"), name
 
 
 def test_without_runs_there_is_no_page(tmp_path: Path) -> None:
@@ -322,3 +327,10 @@ def test_rows_with_one_label_are_told_apart(tmp_path: Path) -> None:
         store(tmp_path, [episode("p", "01")], data=data)
     groups = json.loads(Reader(page(tmp_path).html).of_type("application/json")[0])["groups"]
     assert len({group["key"] for group in groups}) == 2
+
+
+def test_problems_stand_in_the_order_in_which_people_count(tmp_path: Path) -> None:
+    names = ["p/10", "p/2", "p/02x", "a/1", "7" * 5000, "p/1"]
+    store(tmp_path, [episode(name, "01") for name in names])
+    (group,) = unpacked(Reader(page(tmp_path).html))[0]
+    assert group["problems"] == ["7" * 5000, "a/1", "p/1", "p/2", "p/02x", "p/10"]

@@ -49,7 +49,7 @@ def test_an_old_run_has_the_new_metrics_that_its_rows_hold() -> None:
     assert set(frame["reading"]) == {""}
 
 
-@pytest.fixture()
+@pytest.fixture
 def out(tmp_path: Path) -> Path:
     """The old run twice; a test damages the one called broken."""
     for name in (NAME, "broken"):

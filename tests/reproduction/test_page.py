@@ -36,7 +36,7 @@ def runs(task: str, gaining: bool = False) -> list[RunSummary]:
 
 
 def curve(second: float) -> Curve:
-    return Curve(made("score").identity, curve_of(second), unpaid=False)
+    return Curve(made("score").identity, curve_of(second))
 
 
 @pytest.fixture(scope="module")

@@ -145,7 +145,8 @@ def checked(problem: str, verdicts: str, finds: Literal["right", "wrong"]) -> Ep
         {"role": "user", "content": "Verify."},
         {"role": "assistant", "content": f"It is {finds}."},
     ]
-    transcript += [] if kept else [{"role": "assistant", "content": "second"}]
+    if not kept:
+        transcript.append({"role": "assistant", "content": "second"})
     verdicts_ = [Verdict(OUTCOMES[letter]) for letter in verdicts]  # type: ignore[arg-type]
     replies = (first, first if kept else second)
     attempts = tuple(Attempt(reply, verdict) for reply, verdict in zip(replies, verdicts_, strict=True))

@@ -61,6 +61,7 @@ def check(estimates: list[Estimate], truth: float) -> None:
     errors = 1 if len(estimates) >= RUNS else 3
     slack = errors * (0.05 * 0.95 / len(estimates)) ** 0.5
     coverage = covered(estimates, truth)
+    print(f"{coverage:.3f} of {len(estimates)} intervals hold {truth}")  # pytest -rP shows it
     assert 0.93 - slack <= coverage <= 0.97 + slack, f"{coverage:.3f} of {len(estimates)} intervals hold {truth}"
 
 

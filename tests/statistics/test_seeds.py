@@ -79,7 +79,9 @@ def test_differences_over_seeds_hold_the_truth_in_full(count: int, deviation: fl
 @pytest.mark.slow
 @pytest.mark.parametrize("deviation", [0.0, 0.02, 0.05])
 def test_two_seeds_err_to_the_wide_side(deviation: float) -> None:
-    assert 0.945 <= covered(rates(RUNS, 2, 1200, 0.6, deviation), 0.6) <= 0.995
+    coverage = covered(rates(RUNS, 2, 1200, 0.6, deviation), 0.6)
+    print(f"{coverage:.3f} of {RUNS} intervals hold the truth")
+    assert 0.945 <= coverage <= 0.995
 
 
 def test_the_plain_two_level_bootstrap_is_too_narrow_for_few_seeds() -> None:
@@ -117,7 +119,8 @@ def test_a_difference_and_its_p_value_agree() -> None:
         ours_SP = np.clip(trained(rng, 4, 400, 0.5, 0.01) + (rng.random((4, 400)) < step), 0, 1)
         found, p_value = seeds.difference(ours_SP, theirs_SP)
         assert (p_value < 0.05) == (not found.low <= 0 <= found.high)
-    assert seeds.difference(theirs_SP, theirs_SP)[1] == 1.0
+    same_SP = trained(rng, 2, 400, 0.5, 0.01)
+    assert seeds.difference(same_SP, same_SP)[1] == 1.0
 
 
 def test_a_seed_without_some_problems_counts_where_it_has_them() -> None:

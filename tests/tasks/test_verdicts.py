@@ -92,9 +92,10 @@ def test_where_nothing_can_be_run_programs_that_differ_in_layout_are_one_vote(gr
 def test_freezing_keeps_the_wrong_programs_in_order(graded: list, tmp_path: Path) -> None:
     given = tmp_path / "samples.jsonl"
     given.write_text(
-        '{"task_id": "MBPP/11", "completion": "wrong 1"}\n{"task_id": 12, "solution": "RIGHT"}\n'
+        '{"task_id": "MBPP/11", "completion": "wrong 1"}\n'
+        """{"task_id": 12, "solution": "x = 'RIGHT'"}\n"""
         '{"task_id": "Mbpp/11", "solution": "wrong 2"}\n{"task_id": "602", "solution": "wrong 3"}\n'
-        '{"task_id": "13", "solution": "BROKEN"}\n'
+        """{"task_id": "13", "solution": "x = 'BROKEN'"}\n"""
     )
     data = Source("folder", real_data())
     (tmp_path / "mbpp.jsonl.gz").write_bytes((real_data() / "mbpp.jsonl.gz").read_bytes())

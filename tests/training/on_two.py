@@ -21,6 +21,7 @@ from scorebench.methods.star import star
 from scorebench.training import checkpoint
 from scorebench.training.context import LocalTrainingContext
 from scorebench.training.fsdp import shared_out, whole
+from scorebench.training.monitor import Watch, validation_problems
 from scorebench.training.optimizer import adam, parameters
 from scorebench.training.rollout import Rollout
 from scorebench.training.sft import SFTConfig
@@ -28,6 +29,7 @@ from scorebench.training.tuning import Lora, Tuning
 from scorebench.training.update import update
 from scorebench.training.weights import prepare, trained_weights
 from tests import tiny
+from tests.toy import Toy
 from tests.training.test_score import CONFIG, STAGE2, TINY, context, rollout, short
 
 MODELS: dict[str, tuple[Any, Tuning]] = {
@@ -104,6 +106,21 @@ def trainings(folder: Path) -> dict[str, Any]:
             weights = whole(trained_weights(pupil.policy))
         shown[name] = {"weights": weights, "logs": logs(pupil.folder) if distributed.is_first() else []}
     return shown
+
+
+def watching(folder: Path) -> dict[str, Any]:
+    """The weights of a training that ends with its best evaluation, and what the evaluations said."""
+    tuning = Tuning(evaluate_every=2, evaluate_problems=5, select_by="validation", rollouts_every=1)
+    validation = Toy().load("validation", None).problems  # type: ignore[arg-type]
+    pupil = taught(folder / f"watched, {distributed.count()}")
+    pupil = dataclasses.replace(pupil, watch=Watch(tuning, validation_problems(validation, 5)))
+    score.train(pupil, short(CONFIG, 4))
+    with shared_out(pupil.policy):
+        weights = whole(trained_weights(pupil.policy))
+    logged = sorted(pupil.folder.glob("*/evaluations.jsonl")) if distributed.is_first() else []
+    rows = [json.loads(line) for file in logged for line in file.read_text().splitlines()]
+    names = ("step", "correct", "unchanged", "length", "kl", "entropy", "replies")
+    return {"weights": weights, "evaluations": [{name: row[name] for name in names} for row in rows]}
 
 
 def logs(folder: Path) -> list[list[float]]:

@@ -26,7 +26,7 @@ from tests.toy import Toy
 from tests.training.test_score import TINY
 
 PRESETS = {"math": PAPER["math"], "mbpp": PAPER["mbpp"], "embedded": presets.EMBEDDED}
-METHODS = [m for name in registry.names("method") if trains(m := registry.find("method", name))]
+METHODS: list[Any] = [m for name in registry.names("method") if trains(m := registry.find("method", name))]
 
 
 class OnTask(Toy):

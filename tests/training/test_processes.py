@@ -30,10 +30,10 @@ def torchrun(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the scenarios showed in one process, here, and in two."""
     made = tmp_path_factory.mktemp("processes")
-    on_two.main(made, "make", "gradients", "trainings")
+    on_two.main(made, "make", "gradients", "trainings", "watching")
     for kind in on_two.CHECKPOINTS:
         (made / f"{kind}.pt").write_bytes((made / kind / "state.pt").read_bytes())
-    run = torchrun("tests.training.on_two", made, "gradients", "trainings", "resave")
+    run = torchrun("tests.training.on_two", made, "gradients", "trainings", "watching", "resave")
     assert run.returncode == 0, run.stderr
     return made
 
@@ -67,6 +67,17 @@ def test_every_weight_is_shared_out(folder: Path, kind: str) -> None:
 def test_every_kind_of_training_comes_out_as_in_one_process(folder: Path, kind: str) -> None:
     one, two = (of[kind] for of in shown(folder, "trainings"))
     assert two["logs"] == one["logs"]
+    for name, tensor in one["weights"].items():
+        torch.testing.assert_close(two["weights"][name], tensor, atol=2e-3, rtol=1e-3, msg=name)
+
+
+def test_a_watched_training_says_and_keeps_the_same(folder: Path) -> None:
+    one, two = shown(folder, "watching")
+    assert [row["step"] for row in one["evaluations"]] == [0, 2, 4] * 2
+    for here, there in zip(one["evaluations"], two["evaluations"], strict=True):
+        assert here["replies"] == there["replies"] == 10
+        for name in here:
+            assert there[name] == pytest.approx(here[name], abs=1e-3, rel=1e-3), name
     for name, tensor in one["weights"].items():
         torch.testing.assert_close(two["weights"][name], tensor, atol=2e-3, rtol=1e-3, msg=name)
 

@@ -16,7 +16,7 @@ from scorebench.api.protocols import ModelSpec
 from scorebench.evaluation.session import Session
 from scorebench.evaluation.settings import Settings
 from scorebench.methods.score import score, three_turns
-from scorebench.training.logprobs import token_stats
+from scorebench.training.logprobs import token_logprobs, token_stats
 from scorebench.training.objective import Stage
 from scorebench.training.optimizer import MasterAdam, adam, parameters
 from scorebench.training.rollout import as_sequences
@@ -196,9 +196,10 @@ def test_steps_too_small_for_bfloat16_add_up_and_survive_a_stop() -> None:
         assert torch.equal(weight, master.to(torch.bfloat16))
 
 
+@pytest.mark.parametrize("kind", ["reinforcement learning", "fine-tuning"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_what_a_step_keeps_does_not_grow_with_the_vocabulary(dtype: torch.dtype) -> None:
-    """Bytes kept for the backward pass, whose logits are computed anew a chunk at a time."""
+def test_what_a_step_keeps_does_not_grow_with_the_vocabulary(dtype: torch.dtype, kind: str) -> None:
+    """Bytes kept for the backward pass, in which the logits are computed again a chunk at a time."""
     kept = []
     played = PLAYED[2]
     for vocabulary in (260, 2600):
@@ -215,8 +216,12 @@ def test_what_a_step_keeps_does_not_grow_with_the_vocabulary(dtype: torch.dtype)
             return tensor
 
         sequences = as_sequences(played.episodes, policy.device)
+        marked = sequences.turn_BL > 0
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            token_stats(policy, reference, sequences.ids_BL, sequences.turn_BL > 0, 1.0)
+            if kind == "fine-tuning":
+                token_logprobs(policy, sequences.ids_BL, marked)
+            else:
+                token_stats(policy, reference, sequences.ids_BL, marked, 1.0)
         kept.append(sum(sizes))
     assert kept[1] == kept[0] > 0
 

@@ -10,18 +10,26 @@ they would let it say that its own answer is right:
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from scorebench.grading.sandbox.rpc_server import BINARY, COMPARISONS, UNARY
-
-if TYPE_CHECKING:
-    from scorebench.grading.code.rpc_client import Line
 
 # What isinstance() is told about a Remote of this kind, beside its own type.
 _CLASSES = {"generator": types.GeneratorType, "function": types.FunctionType, "class": type}
 _READABLE = ("__name__", "__qualname__", "__dict__", "__wrapped__", "__annotations__", "__members__")
 _MAX_TAKEN = 1000
+
+
+class Line(Protocol):
+    """What a Remote asks through (rpc_client.Line)."""
+
+    tests_classes: bool
+
+    def ask(
+        self, operation: str, target: int | str, arguments: Sequence[Any] = (), keywords: Mapping[str, Any] = {}
+    ) -> Any:
+        """The answer to one request."""
 
 
 class Remote:
@@ -47,7 +55,7 @@ class Remote:
         return self._ask("attribute_of", value, name)
 
     @property
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _CLASSES.get(self._kind, type(self))
 
     def __call__(self, /, *arguments: Any, **keywords: Any) -> Any:
@@ -148,7 +156,7 @@ class RemoteCoroutine(Remote, Coroutine):
     def close(self) -> None:
         """Nothing to do: what was not awaited has not run."""
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         return self._ask("wait")
         yield  # a generator that ends at once
 

@@ -12,6 +12,7 @@ from scorebench.grading.code.patience import LOOK_SECONDS, Patience
 from scorebench.grading.code.raised import ExceptionClasses, are_ancestors
 from scorebench.grading.code.remote import Remote, Remotes
 from scorebench.grading.sandbox import codec, frames
+from scorebench.grading.sandbox.plain_types import refill
 from scorebench.grading.sandbox.supervisor import PROCESS_ENDED
 
 _MAX_NESTED = 50  # functions of the tests and of the program that call each other
@@ -126,7 +127,7 @@ class Line:
             return True
         try:
             for place, held in content:
-                codec.refill(shared[place], held)
+                refill(shared[place], held)
         except (TypeError, ValueError, IndexError):
             return False
         return True

@@ -49,6 +49,8 @@ _SEPARATOR = re.compile(r"[,;]| (?:and|or|as well as) |(?:^|(?<= ))(?:and|or) ")
 _THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)")
 _FRACTION = re.compile(r"([-+]?)(?:\\frac\{([-+]?\d+)\}\{([-+]?\d+)\}|(\d+)/(\d+))")
+_NO_SINGLE_VALUE = re.compile(r"\\cup|\\begin|\\in(?![A-Za-z])|<|>|\\[lg]e(?![A-Za-z])")
+_INTERVAL = re.compile(r"[(\[][^<>]*,[^<>]*[)\]]|[^<>]*\\cup[^<>]*|\\mathbb\{R\}[^<>]*")
 _SET = re.compile(r"\\cup|\\setminus|[<>]|\\(?:le|ge|ne)(?![A-Za-z])|\\mathbb\{R\}")
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 
@@ -85,9 +87,8 @@ def _compare_readings(reference: str, answer: str, ask: Ask) -> Decision:
             return Decision(ask(*map(str, intervals))[0], "interval")
     if gold and given:
         return _compare_parts(gold, given, ask)
-    if given and given.either and len(given.parts) > 1:
-        if all(_compare_one(reference, part, ask).same for part in given.parts):
-            return Decision(True, "said-twice")
+    if given and given.either and all(_compare_one(reference, part, ask).same for part in given.parts):
+        return Decision(True, "said-twice")
     if gold or given:
         return _compare_with_parts(reference, answer, gold, given, ask)
     return _compare_one(reference, answer, ask)
@@ -100,7 +101,7 @@ def _compare_with_parts(reference: str, answer: str, gold: Parts | None, given: 
     if len(parts.parts) == 1:
         sides = (parts.parts[0], other) if gold else (other, parts.parts[0])
         return compare(*sides, ask)
-    if parts.brackets in ("", "{}", "()") and not re.search(r"\\cup|\\begin|\\in(?![A-Za-z])|<|>|\\[lg]e(?![A-Za-z])", other):
+    if parts.brackets in ("", "{}", "()") and not _NO_SINGLE_VALUE.search(other):
         return Decision(False, "count")
     return Decision(*ask(reference, answer))
 
@@ -108,7 +109,12 @@ def _compare_with_parts(reference: str, answer: str, gold: Parts | None, given: 
 def read_parts(text: str) -> Parts | None:
     r"""The parts of a list, a set, a point, a column; None for anything else. 1 \pm 2 has two parts."""
     statement = read_statement(text)
-    if statement and len(statement.values) == 1 and statement.values[0] != text and _brackets_whole(statement.values[0]):
+    if (
+        statement
+        and len(statement.values) == 1
+        and statement.values[0] != text
+        and _brackets_whole(statement.values[0])
+    ):
         text = statement.values[0]
     if _THOUSANDS.fullmatch(split_unit(text)[0]) or interval(text):
         return None
@@ -132,7 +138,7 @@ def _brackets_whole(text: str) -> tuple[str, str] | None:
     r"""The brackets that hold a whole text, and what they hold."""
     for opener, name in ((r"\{", "{"), ("(", "("), ("[", "[")):
         if text.startswith(opener):
-            end = closing(text, 0 if name != "{" else 0)
+            end = closing(text, 0)
             if end is not None and text[end:] in (")", "]", r"\}"):
                 return name + text[end:].lstrip("\\"), text[len(opener) : end].strip()
     return None
@@ -148,11 +154,11 @@ def _column(text: str) -> list[str] | None:
 
 
 def _signs(part: str) -> list[str]:
-    r"""A \pm b as two parts; \pm and \mp take opposite signs together, as in one formula."""
+    r"""Turns a \pm b into two parts; \pm and \mp take opposite signs together, as in one formula."""
     if not _PLUS_MINUS.search(part) or len(_PLUS_MINUS.findall(part)) > 4:
         return [part]
     pairs = (("+", "-"), ("-", "+"))
-    return [_PLUS_MINUS.sub(lambda m, p=plus, q=minus: p if m.group() == r"\pm" else q, part).lstrip("+ ") for plus, minus in pairs]
+    return [part.replace(r"\pm", plus).replace(r"\mp", minus).lstrip("+ ") for plus, minus in pairs]
 
 
 def _compare_parts(gold: Parts, given: Parts, ask: Ask) -> Decision:
@@ -171,14 +177,10 @@ def _compare_parts(gold: Parts, given: Parts, ask: Ask) -> Decision:
     ordered = gold.brackets not in ("", "{}") or given.brackets not in ("", "{}") or _ordered(*names)
     if ordered:
         for pair in zip(gold_parts, given_parts, strict=True):
-            if not (decision := _compare_values(*pair, ask)).same:
+            if not (decision := compare(*pair, ask)).same:
                 return decision
         return Decision(True, "parts")
     return Decision(_match(gold_parts, given_parts, ask), "parts")
-
-
-def _compare_values(gold: str, given: str, ask: Ask) -> Decision:
-    return compare(gold, given, ask)
 
 
 def _brackets_agree(gold: Parts, given: Parts) -> bool:
@@ -213,7 +215,7 @@ def _match(gold: list[str], given: list[str], ask: Ask) -> bool:
     """Whether the parts of two lists can be paired off. Equality is nearly transitive, so the first fit will do."""
     left = list(given)
     for part in gold:
-        found = next((index for index, other in enumerate(left) if _compare_values(part, other, ask).same), None)
+        found = next((index for index, other in enumerate(left) if compare(part, other, ask).same), None)
         if found is None:
             return False
         del left[found]
@@ -231,7 +233,7 @@ def _as_interval(text: str, parts: Parts | None) -> str | None:
 def _one_interval(text: str) -> str | None:
     statement = read_statement(text)
     value = statement.values[-1] if statement else text
-    return value if re.match(r"[(\[].*,.*[)\]]$|.*\\cup|\\mathbb\{R\}", value) and not re.search(r"[<>]", value) else interval(text)
+    return value if _INTERVAL.fullmatch(value) else interval(text)
 
 
 def _compare_one(reference: str, answer: str, ask: Ask) -> Decision:
@@ -251,7 +253,9 @@ def _compare_one(reference: str, answer: str, ask: Ask) -> Decision:
     return next((decision for decision in decisions if decision.same), decisions[-1])
 
 
-def _compare_equations(gold: str, given: str, gold_says: Statement | None, says: Statement | None, ask: Ask) -> Decision:
+def _compare_equations(
+    gold: str, given: str, gold_says: Statement | None, says: Statement | None, ask: Ask
+) -> Decision:
     """At least one side is an equation, or the names differ: Math-Verify solves them, if there are two."""
     if gold_says is not None and says is not None:  # x = 5 and y = 5
         if all(is_constant(statement.values[-1]) for statement in (gold_says, says)):
@@ -317,11 +321,11 @@ def _base(gold: str, given: str) -> bool | None:
 
 def _percent(gold: str, given: str, ask: Ask) -> bool:
     bare = [text.replace(r"\%", "").strip() for text in (gold, given)]
-    if _value(*bare, ask).same:
+    if _value(bare[0], bare[1], ask).same:
         return True
     if r"\%" in gold and r"\%" in given:
         return False
-    hundredth = [rf"\frac{{{text}}}{{100}}" if r"\%" in side else text for text, side in zip(bare, (gold, given), strict=True)]
+    hundredth = [rf"\frac{{{bare[0]}}}{{100}}", bare[1]] if r"\%" in gold else [bare[0], rf"\frac{{{bare[1]}}}{{100}}"]
     values = [plain_number(text) for text in bare]
     if values[0] is not None and values[1] is not None:
         return values[0] / 100 == values[1] if r"\%" in gold else values[0] == values[1] / 100
@@ -339,7 +343,9 @@ def _letters(gold: str, given: str) -> bool | None:
     return None
 
 
-_CHOICE = re.compile(r"\(? ?(?:\\text\{ ?\(? ?([A-Ha-h]) ?[).:]* ?\}|\(([A-Ha-h])\)|([A-H])(?=[.:)] ?|$)) ?[).:]* ?(.*)")
+_CHOICE = re.compile(
+    r"\(? ?(?:\\text\{ ?\(? ?([A-Ha-h]) ?[).:]* ?\}|\(([A-Ha-h])\)|([A-H])(?=[.:)] ?|$)) ?[).:]* ?(.*)"
+)
 
 
 def _choice(reference: str, answer: str) -> bool | None:
@@ -353,7 +359,9 @@ def _choice(reference: str, answer: str) -> bool | None:
     return letters[0].upper() == letters[1].upper()
 
 
-_CLOCK = re.compile(r"(?:\\text\{)? ?(\d{1,2}) ?:? ?(\d*)(?: ?: ?\d+)? ?\}? ?(?:\\text\{)? ?([ap])\.? ?m\.? ?\}?", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"(?:\\text\{)? ?(\d{1,2}) ?:? ?(\d*)(?: ?: ?\d+)? ?\}? ?(?:\\text\{)? ?([ap])\.? ?m\.? ?\}?", re.IGNORECASE
+)
 _RATIO = re.compile(r"(\d+(?:\.\d+)?) ?(?::|\\colon|\\text\{to\}|to) ?(\d+(?:\.\d+)?)")
 
 
@@ -382,13 +390,14 @@ def _last_side(text: str) -> str:
     return statement.values[-1] if statement else text
 
 
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])}
+_NUMBER_WORDS = {"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8",
+                 "nine": "9", "ten": "10", "eleven": "11", "twelve": "12"}  # fmt: skip
 _WORD = re.compile(r"\\text\{(?=[^{}]*[A-Za-z]{2})|(?<![\\A-Za-z])[A-Za-z]{4,}(?![A-Za-z])")
 _CONNECTED = re.compile(r"(?:\\text|[{}\s().,;'\"-]|\b(?:and|or|the|a|an)\b)+")
 
 
 def _words(reference: str, answer: str) -> bool | None:
-    """Words by their letters: even, \text{Monday}, June 20; None where there are none beside a value and its unit."""
+    r"""Words by their letters: even, \text{Monday}, June 20; None where there are none beside a value and its unit."""
     if not any(_WORD.search(text) and split_unit(text)[1] is None and "=" not in text for text in (reference, answer)):
         return None
     texts = [_CONNECTED.sub(" ", text).split() for text in (reference, answer)]

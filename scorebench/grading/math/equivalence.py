@@ -93,7 +93,8 @@ def _same_real_values(gold: Any, given: Any) -> bool:
     compared = 0
     points = [[sign * value for value in point] for point in _POINTS for sign in (1, -1)]
     for point in points:
-        values = [e.subs(dict(zip(symbols, map(Rational, map(str, point)), strict=False))).evalf(40) for e in (gold, given)]
+        place: Any = dict(zip(symbols, map(Rational, map(str, point)), strict=False))
+        values = [formula.subs(place).evalf(40) for formula in (gold, given)]
         if not all(value.is_number and value.is_real and value.is_finite for value in values):
             continue
         if abs(values[0] - values[1]) > 1e-30 * max(1, abs(values[0]), abs(values[1])):

@@ -31,7 +31,10 @@ _PLACEHOLDER = re.compile(
 _GLUE = re.compile(
     r"(?:[\s$,;&]|\\[\[\]();,! ]|\\q?quad|\\text\{ ?,? ?(?:and|or)? ?\}|\b(?:and|or)\b|(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)? ?=)*"
 )
-_AND = re.compile(r"(?:(?!\.\s|\n|\b(?:so|thus|hence|therefore|answer|then|which|wrong|not|rather|actually|instead|because|since)\b).)*", re.DOTALL)
+_AND = re.compile(
+    r"(?:(?!\.\s|\n|\b(?:so|thus|hence|therefore|answer|then|which|wrong|not|rather|actually|instead|because|since)\b).)*",
+    re.DOTALL,
+)
 
 _STATEMENT = re.compile(
     r"\bfinal\s+answer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+\w+)?(?:[^\w\n$\\({\[.,;:<\"'-]|\*){0,6}"
@@ -51,7 +54,8 @@ _NEXT_PROBLEM = re.compile(
     re.IGNORECASE,
 )
 _STATED_BEFORE = re.compile(
-    r"I hope (?:it|this) is correct|\\boxed ?\{ ?[^}\s]|\banswer is:?\s*\S|\banswer: ?\S|^#### ?\S", re.IGNORECASE | re.MULTILINE
+    r"I hope (?:it|this) is correct|\\boxed ?\{ ?[^}\s]|\banswer is:?\s*\S|\banswer: ?\S|^#### ?\S",
+    re.IGNORECASE | re.MULTILINE,
 )
 # Only so many of the last marks are looked at, whatever the length of a reply.
 _MARKS = 100

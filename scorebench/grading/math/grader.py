@@ -137,5 +137,3 @@ def _pool() -> WorkerPool:
     """The workers of this process, one pool for all of its threads; a forked child gets its own."""
     with _pool_lock:
         return _pool_of(os.getpid())
-
-

@@ -6,6 +6,7 @@ room above them. What is large only once it is computed is stopped by the limits
 
 from __future__ import annotations
 
+import math
 import re
 
 from scorebench.grading.math.brackets import nesting
@@ -16,6 +17,7 @@ MAX_NESTING = 24
 _HUGE_POWER = re.compile(r"(?:\^|\*\*) ?(?:\\?[a-z]+ ?)?[{(]* ?[-+]? ?\d{5}")
 _HUGE_FACTORIAL = re.compile(r"\d{5}[ )}]*!|! ?[)}]* ?!")
 _TOWER = re.compile(r"(?:\^ ?[{(][^{}()^]{0,8}){2}\^|(?:\^ ?\d+ ?){2}\^")
+_POWER_OF_POWER = re.compile(r"\^ ?\{? ?(\d{1,9}) ?\^ ?\{? ?(\d{1,9})")
 
 
 def over_limit(text: str) -> str | None:
@@ -26,7 +28,8 @@ def over_limit(text: str) -> str | None:
         return f"brackets nested deeper than {MAX_NESTING}"
     if _HUGE_POWER.search(text):
         return "an exponent of five digits or more"
-    if _TOWER.search(text):
+    powers = [(int(base), int(exponent)) for base, exponent in _POWER_OF_POWER.findall(text)]
+    if _TOWER.search(text) or any(base > 1 and exponent * math.log10(base) > 4 for base, exponent in powers):
         return "a tower of powers"
     if _HUGE_FACTORIAL.search(text):
         return "a factorial above 9999!"

@@ -96,7 +96,16 @@ def _root_brackets(text: str) -> str:
     return text
 
 
-_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"))
+_WRAPPERS = (
+    ("$$", "$$"),
+    ("$", "$"),
+    (r"\(", r"\)"),
+    (r"\[", r"\]"),
+    ("**", "**"),
+    ("__", "__"),
+    ("*", "*"),
+    ("`", "`"),
+)
 _BOX = re.compile(r"\\(?:boxed|fbox|ensuremath) ?\{|\{")
 # A stop at the end of a sentence; "a.m." keeps its own, and "..." is no stop.
 _FULL_STOP = re.compile(r"(?<![.\\])(?<!\.[a-z])(?:[.,;:]|\\[,;: ])+$")
@@ -210,7 +219,17 @@ _names_of_commands = _rewriter(
      lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}"),
 )  # fmt: skip
 
-_BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
+_BASES = {
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+    "nine": "9",
+    "ten": "10",
+}
 _ARGUMENT = r"(?:\\(?:pi|alpha|beta|theta|infty)(?![A-Za-z])|[^\s{}\\])"
 _tex_arguments = _rewriter(
     (r"(?<![\\A-Za-z])sqrt(?![A-Za-z])", r"\\sqrt"),
@@ -237,7 +256,7 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 def _repeating(match: re.Match[str]) -> str:
-    """0.1\\overline{6}: the digits up to the end of the first period less those before it, over 9...90...0."""
+    r"""Turns 0.1\overline{6} into a fraction: the digits up to the end of the first period less those before it, over 9...90...0."""
     whole, start, period = match[1] or "0", match[2] or "", match[3]
     top = int(whole + start + period) - int(whole + start)
     value = Fraction(top, (10 ** len(period) - 1) * 10 ** len(start))

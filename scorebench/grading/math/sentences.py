@@ -72,7 +72,7 @@ def read_region(text: str, start: int, limit: int) -> Region | None:
 def _read_words(text: str, start: int, end: int) -> Region | None:
     """The answer in a sentence that does not begin with a formula."""
     sentence = text[start:end]
-    answer = _CLAUSE.sub("", sentence).strip(" \t\r\n*_,;`\"")
+    answer = _CLAUSE.sub("", sentence).strip(' \t\r\n*_,;`"')
     hedge = _HEDGE_BEFORE.match(answer)
     if hedge or not (_BARE_START.match(answer) and _short(answer)):
         value = _value_of_sentence(text, start, end)

@@ -21,7 +21,9 @@ _NAME = re.compile(
     rf"{_NAMED}|\\text\{{[^{{}}]*\}} ?(?:{_POINTS})|m ?\\angle ?[A-Z\d]+|(?:[A-Za-z]{{4,}}+ ?)++|\|+ ?(?:{_NAMED}|\\overline\{{[^{{}}]*\}}) ?\|+|\[ ?[A-Z]{{3,6}} ?\]|\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)"
     rf"|\\frac\{{ ?{_NAMED} ?\}}\{{ ?{_NAMED} ?\}}|{_NAMED} ?[/:] ?{_NAMED}|\\(?:sin|cos|tan|cot|sec|csc|det|arg|dim|gcd|max|min)(?: ?\^ ?\{{\d\}})? ?.+"
 )
-_APPLIED = re.compile(rf"(?:{_SYMBOL}|{_GREEK}|\\mathbb\{{[A-Z]\}})(?: ?\^ ?\{{[^{{}}]*\}})? ?(?=[(\[])|[A-Z]{_INDEX} ?(?=\()")
+_APPLIED = re.compile(
+    rf"(?:{_SYMBOL}|{_GREEK}|\\mathbb\{{[A-Z]\}})(?: ?\^ ?\{{[^{{}}]*\}})? ?(?=[(\[])|[A-Z]{_INDEX} ?(?=\()"
+)
 _LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")
 _EQUATION_VARIABLES = frozenset("xyzrt")
 _MEMBER = re.compile(rf"^({_SYMBOL}(?: ?\([^()]*\))?|\([^()]*\)) ?\\in(?![A-Za-z]) ?")
@@ -84,7 +86,9 @@ def is_constant(side: str) -> bool:
 
 _RELATION = re.compile(r"<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z])|\\ne(?![A-Za-z])")
 _VARIABLE = re.compile(rf"{_SYMBOL}(?: ?\([A-Za-z]\))?")
-_SET_BUILDER = re.compile(rf"\\\{{ ?({_SYMBOL})(?: ?\\in ?(?:\\mathbb\{{R\}}|\\text\{{R\}}))? ?(?:\||:|\\colon) ?(.*?) ?\\\}}")
+_SET_BUILDER = re.compile(
+    rf"\\\{{ ?({_SYMBOL})(?: ?\\in ?(?:\\mathbb\{{R\}}|\\text\{{R\}}))? ?(?:\||:|\\colon) ?(.*?) ?\\\}}"
+)
 
 
 def interval(text: str) -> str | None:
@@ -93,7 +97,10 @@ def interval(text: str) -> str | None:
         text = builder[2]
     sides, relations = split(text, _RELATION)
     if len(sides) == 2 and _VARIABLE.fullmatch(sides[1]) and is_constant(sides[0]):
-        sides, relations = sides[::-1], [{"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}.get(relations[0], relations[0])]
+        sides, relations = (
+            sides[::-1],
+            [{"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}.get(relations[0], relations[0])],
+        )
     if len(sides) == 2 and _VARIABLE.fullmatch(sides[0]) and is_constant(sides[1]):
         bound = sides[1]
         return {

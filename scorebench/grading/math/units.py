@@ -88,7 +88,7 @@ def differ(first: str | None, second: str | None) -> bool:
 
 
 def _starts(text: str) -> list[int]:
-    """Where a unit may start: behind a value, at a space, a \text, a degree sign, or a letter after a digit."""
+    r"""Where a unit may start: behind a value, at a space, a \text, a degree sign, or a letter after a digit."""
     starts = [match.start() for match in re.finditer(r" |\\text\{|\\degree|(?<=\d)[A-Za-z]", text[-120:])]
     offset = max(0, len(text) - 120)
     return [offset + start for start in starts][:40]
@@ -111,10 +111,11 @@ def _is_unit(value: str, gap: str, unit: str) -> bool:
 def _name(unit: str) -> str:
     words = re.sub(r"\\text|[{}^]", " ", unit.replace(r"\degree", " degree ")).replace(".", "")
     words = re.sub(r"(?<=[A-Za-z])(?=\d)", " ", words)
-    power, names = "", []
+    power = ""
+    names: list[str] = []
     for word in re.findall(r"[A-Za-z]+|\d", words):
         if word in _POWERS or word.isdigit():
-            power = _POWERS.get(word, word)
+            power = _POWERS[word] if word in _POWERS else word
         elif (name := _NAMES.get(word) or _NAMES.get(word.lower())) is not None:
             names.append(name)
     if names[:1] == ["mile"] and names[1:] == ["hour"]:

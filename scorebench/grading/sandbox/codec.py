@@ -2,7 +2,7 @@
 
 One value is one tag byte and its content. Nothing in a message names code that is then run: a message is read into
 None, bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict and a closed list of other value types
-(`_REBUILD`), always of the exact type. So an answer that claims to be equal to everything arrives as what it holds.
+(plain_types.py), always of the exact type. So an answer that claims to be equal to everything arrives as what it holds.
 
 A mutable container that occurs twice is written once, and its second occurrence says which container it is. So two
 names for one list are still two names for one list on the other side.
@@ -13,17 +13,14 @@ that names it when writing, `resolve` does the opposite when reading.
 
 from __future__ import annotations
 
-import datetime
 import struct
 import sys
-from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from scorebench.grading.sandbox.named import NamedValues
+from scorebench.grading.sandbox.plain_types import BASES, REBUILD, REDUCE, TYPES, UnusualValueError
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 10_000  # the C stack limits it: the hash of a nested tuple takes a frame for each level
@@ -38,98 +35,6 @@ Resolve = Callable[[Any], Any]
 
 class NotPlainError(Exception):
     """A value cannot be sent, or the bytes received are no value."""
-
-
-class _UnusualValueError(Exception):
-    """A value of a type that is usually sent has something that cannot be sent."""
-
-
-def _time_zone(zone: datetime.tzinfo | None) -> tuple[datetime.timedelta, ...]:
-    if zone is None:
-        return ()
-    if type(zone) is not datetime.timezone:
-        raise _UnusualValueError  # its rules are code
-    return (zone.utcoffset(None),)
-
-
-def _datetime_fields(value: datetime.datetime) -> tuple[Any, ...]:
-    date = (value.year, value.month, value.day)
-    return (*date, value.hour, value.minute, value.second, value.microsecond, _time_zone(value.tzinfo))
-
-
-def _datetime(*fields: Any) -> datetime.datetime:
-    return datetime.datetime(*fields[:-1], tzinfo=_timezone(*fields[-1]))
-
-
-def _time_fields(value: datetime.time) -> tuple[Any, ...]:
-    return (value.hour, value.minute, value.second, value.microsecond, _time_zone(value.tzinfo))
-
-
-def _time(*fields: Any) -> datetime.time:
-    return datetime.time(*fields[:-1], tzinfo=_timezone(*fields[-1]))
-
-
-def _timezone(*offset: datetime.timedelta) -> datetime.timezone | None:
-    return datetime.timezone(*offset) if offset else None
-
-
-_KEYS, _ITEMS, _VALUES = type({}.keys()), type({}.items()), type({}.values())
-
-# type -> (name, the plain arguments that make an equal value)
-_REDUCE: dict[type, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
-    range: ("range", lambda value: (value.start, value.stop, value.step)),
-    slice: ("slice", lambda value: ((value.start, value.stop, value.step),)),
-    array: ("array", lambda value: (value.typecode, value.tolist())),
-    Fraction: ("Fraction", lambda value: (value.numerator, value.denominator)),
-    Decimal: ("Decimal", lambda value: (str(value),)),
-    datetime.date: ("date", lambda value: (value.year, value.month, value.day)),
-    datetime.datetime: ("datetime", _datetime_fields),
-    datetime.time: ("time", _time_fields),
-    datetime.timezone: ("timezone", lambda value: (value.utcoffset(None),)),
-    datetime.timedelta: ("timedelta", lambda value: (value.days, value.seconds, value.microseconds)),
-    _KEYS: ("dict_keys", lambda value: (dict.fromkeys(value),)),
-    _ITEMS: ("dict_items", lambda value: (dict(value),)),
-    _VALUES: ("dict_values", lambda value: (list(value),)),
-}
-# name -> (types of its arguments, constructor). The types are checked: range objects in the place of lists would be
-# few bytes to send and all memory to receive.
-_REBUILD: dict[str, tuple[tuple[type, ...], Callable[..., Any]]] = {
-    "range": ((int, int, int), range),
-    "slice": ((tuple,), lambda bounds: slice(*bounds)),
-    "array": ((str, list), array),
-    "Fraction": ((int, int), Fraction),
-    "Decimal": ((str,), Decimal),
-    "date": ((int,) * 3, datetime.date),
-    "datetime": ((*(int,) * 7, tuple), _datetime),
-    "time": ((*(int,) * 4, tuple), _time),
-    "timezone": ((datetime.timedelta,), datetime.timezone),
-    "timedelta": ((int,) * 3, lambda days, seconds, microseconds: datetime.timedelta(days, seconds, microseconds)),
-    "dict_keys": ((dict,), dict.keys),
-    "dict_items": ((dict,), dict.items),
-    "dict_values": ((list,), lambda values: dict(enumerate(values)).values()),
-}
-
-# Types that may be sent as themselves: harmless to hold, and what tests such as MBPP/533 pass as arguments.
-_TYPES: dict[str, type] = {
-    kind.__name__: kind
-    for kind in (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, object)
-} | {"NoneType": type(None)}
-
-# A subclass is sent as what its base holds; the methods are the base's own, whatever the subclass overrides.
-_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (int, int.__pos__),
-    (float, float.__pos__),
-    (complex, complex.__pos__),
-    (str, str.__str__),
-    (bytes, lambda value: bytes.__getitem__(value, slice(None))),
-    (list, lambda value: [*list.__iter__(value)]),
-    (tuple, lambda value: (*tuple.__iter__(value),)),
-    (set, lambda value: {*set.__iter__(value)}),
-    (frozenset, lambda value: frozenset(frozenset.__iter__(value))),
-    (Counter, lambda value: Counter(dict(dict.items(value)))),
-    (OrderedDict, lambda value: OrderedDict(OrderedDict.items(value))),
-    (dict, lambda value: dict(dict.items(value))),
-)
 
 
 def encode(value: Any, refer: Refer | None = None, known: list[Any] | None = None) -> bytes:
@@ -211,7 +116,7 @@ class _Writer:
         if place is not None:
             self.put(b"k" + _U32.pack(place))
             return
-        if kind is defaultdict and _TYPES.get(getattr(value.default_factory, "__name__", "")) is not (
+        if kind is defaultdict and TYPES.get(getattr(value.default_factory, "__name__", "")) is not (
             value.default_factory
         ):
             value = dict(value)  # its function for missing keys is code
@@ -236,15 +141,15 @@ class _Writer:
 
     def write_unusual(self, value: Any, depth: int) -> None:
         kind = type(value)
-        if kind in _REDUCE:
-            name, arguments = _REDUCE[kind]
+        if kind in REDUCE:
+            name, arguments = REDUCE[kind]
             try:
                 fields = arguments(value)
-            except _UnusualValueError:
+            except UnusualValueError:
                 return self.write_reference(value, depth)
             self.put(b"v")
             return self.write((name, *fields), depth - 1)
-        if kind is type and _TYPES.get(value.__name__) is value:
+        if kind is type and TYPES.get(value.__name__) is value:
             self.put(b"y")
             return self.write(value.__name__, depth - 1)
         if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
@@ -253,7 +158,7 @@ class _Writer:
             self.put(b"n")
             self.write(named, depth - 1)
             return self.write((*tuple.__iter__(value),), depth - 1)
-        for base, plain in _BASES:
+        for base, plain in BASES:
             if isinstance(value, base):
                 return self.write(plain(value), depth - 1)
         return self.write_reference(value, depth)
@@ -339,7 +244,7 @@ class _Reader:
         at += 4
         if tag == b"D":
             name, at = self.read(at, depth - 1)
-            made: Any = defaultdict(_TYPES[name])
+            made: Any = defaultdict(TYPES[name])
         elif tag == b"q":
             longest, at = self.read(at, depth - 1)
             made = deque(maxlen=longest)
@@ -351,7 +256,8 @@ class _Reader:
                 key, at = self.read(at, depth - 1)
                 made[key], at = self.read(at, depth - 1)
             return made, at
-        add = made.append if tag != b"S" else (items := []).append
+        items: list[Any] = []
+        add = items.append if tag == b"S" else made.append
         for _ in range(length):
             item, at = self.read(at, depth - 1)
             add(item)
@@ -364,13 +270,13 @@ class _Reader:
     def read_unusual(self, tag: bytes, at: int, depth: int) -> tuple[Any, int]:
         if tag == b"v":
             (name, *arguments), at = self.read(at, depth - 1)
-            kinds, rebuild = _REBUILD[name]
+            kinds, rebuild = REBUILD[name]
             if tuple(map(type, arguments)) != kinds:
                 raise NotPlainError(f"not a message: no {name} is made of these")
             return rebuild(*arguments), at
         if tag == b"y":
             name, at = self.read(at, depth - 1)
-            return _TYPES[name], at
+            return TYPES[name], at
         if tag == b"n" and self.resolve is not None:
             named, at = self.read(at, depth - 1)
             values, at = self.read(at, depth - 1)
@@ -392,30 +298,3 @@ _CONTAINERS: dict[bytes, type] = {
     b"D": defaultdict,
 }
 _MUTABLE_TAGS: dict[type, bytes] = {kind: tag for tag, kind in _CONTAINERS.items()} | {bytearray: b"B"}
-
-
-def content(container: Any) -> bytes | tuple[Any, ...]:
-    """What a mutable container holds at its first level; of a dict, keys and values in turn."""
-    if isinstance(container, bytearray):
-        return bytes(container)
-    if isinstance(container, dict):
-        return tuple(item for pair in container.items() for item in pair)
-    return tuple(container)
-
-
-def refill(container: Any, content: Any) -> None:
-    """Give a container the content of its copy on the other side. TypeError or ValueError: that is no such content."""
-    if isinstance(container, list | bytearray):
-        container[:] = content
-    elif isinstance(container, dict):
-        pairs = dict(zip(content[::2], content[1::2], strict=True))
-        if list(container.items()) != list(pairs.items()):
-            container.clear()
-            container.update(pairs)
-    elif isinstance(container, set):
-        if container != set(content):
-            container.clear()
-            container.update(content)
-    else:
-        container.clear()
-        container.extend(content)

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scorebench.grading.sandbox import codec, frames
+from scorebench.grading.sandbox.plain_types import content
 from scorebench.grading.sandbox.test_objects import TestObjects
 
 READY = b"ready"
@@ -146,7 +147,7 @@ class Program:
         return codec.encode(("value", result, after), self.refer, list(shared))
 
     def _content(self, shared: list[Any], places: list[int]) -> list[Any]:
-        return [(place, codec.content(shared[place])) for place in places]
+        return [(place, content(shared[place])) for place in places]
 
     def _state(self, shared: list[Any], places: list[int]) -> bytes:
         return codec.encode(self._content(shared, places), self.refer, list(shared)) if places else b""

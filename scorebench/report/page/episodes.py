@@ -7,6 +7,7 @@ that the methods share stand close together, where compression finds them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,7 +59,7 @@ def _group(
 ) -> dict[str, Any]:
     """The index of a group; appends the group's blocks."""
     tags = {row["problem"]: dict(row["tags"]) for rows in chosen.values() for row in rows.values()}
-    problems = sorted(tags)
+    problems = sorted(tags, key=_natural)
     by_problem: dict[str, list[tuple[int, Mapping[str, Any]]]] = {problem: [] for problem in problems}
     for number, stored in enumerate(members):
         for _, row in sorted(chosen[stored.run.name].items()):
@@ -100,6 +101,12 @@ def _chosen(stored: StoredRun, transcripts: int | None) -> Mapping[Any, Mapping[
             kept[kind] += 1
             chosen[key] = row
     return chosen
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names as people count: 2 before 10."""
+    parts = re.split(r"(\d+)", name)
+    return [(len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (0, part) for place, part in enumerate(parts)]
 
 
 def _instruction(chosen: Mapping[str, Mapping[Any, Mapping[str, Any]]]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WAYS = {"parallel": "samples only", "sequential": "samples, each corrected"}
-NOTE = "Bands: 95 % intervals over problems; no smoothing. Full: sequential; dashed, hollow: parallel."
+NOTE = "bands: 95 % intervals over problems; no smoothing. Full: sequential; dashed, hollow: parallel."
 
 
 def scaling_curves(curves: Mapping[str, Scaling], title: str) -> Figure:
@@ -26,13 +26,15 @@ def scaling_curves(curves: Mapping[str, Scaling], title: str) -> Figure:
     """
     lots = [dict([one]) for one in curves.items()] if 2 * len(curves) > MOST_LINES else [dict(curves)]
     height = 4.2 if len(lots) == 1 else 1.4 + 1.35 * len(lots)
-    figure, panels = panels_of(len(lots), 2, title, NOTE, height, share_x="col", share_y="all")
+    counts = sorted({curve.problems for curve in curves.values()})
+    n = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
+    figure, panels = panels_of(len(lots), 2, title, f"n = {n} problems; {NOTE}", height, share_x="col", share_y="all")
     looks = dict(zip(curves, colours(list(curves)), strict=True))
     for line, lot in enumerate(lots):
         _draw_lot(panels[2 * line], panels[2 * line + 1], lot, looks)
     _label(panels[-2], panels[-1], list(curves.values()))
     for line, lot in enumerate(lots):
-        panels[2 * line].set_ylabel("majority vote right, %", fontsize=8)
+        panels[2 * line].set_ylabel("majority vote right, %" if len(lots) == 1 else "right, %", fontsize=8)
         if len(lots) > 1:
             panels[2 * line].set_title(plain(next(iter(lot))), loc="left", fontsize=9, fontweight="bold")
         name_lines(panels[2 * line + 1], _ends(lot, looks, len(lots) == 1), fontsize=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scorebench.report.baseline import check_baseline, group_of
-from scorebench.report.published import published_table
+from scorebench.report.published import published_tables
 from scorebench.report.render import Table
 from scorebench.report.summary import RunSummary, pool_seeds
 from scorebench.report.tables.attempts import budget_table, edits_table, later_turns, tag_tables
@@ -43,5 +43,5 @@ def people_tables(
         tables += [correction_table(part), kept_table(part), form_table(part), edits_table(part), budget_table(part)]
         tables += [table for tag in tags for table in tag_tables(part, tag)]
         if published:
-            tables.append(published_table(group))
+            tables += published_tables(group)
     return [table for table in tables if table.rows or table.notes]  # without those that have nothing to show

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+from scorebench.grading.math.compare import Decision
+
 
 def double(number: int) -> int:
     return 2 * number
@@ -41,6 +43,12 @@ def hang_with_child(path: str) -> None:
 
 def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_of_seventeen(reference: str, answer: str) -> Decision:
+    if "17" in reference:
+        die()
+    return Decision(True, "control")
 
 
 def take_memory(size: int) -> int:

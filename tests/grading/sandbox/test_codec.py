@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorebench.grading.sandbox.codec import MAX_DEPTH, NotPlainError, content, decode, encode, refill
+from scorebench.grading.sandbox.codec import MAX_DEPTH, NotPlainError, decode, encode
+from scorebench.grading.sandbox.plain_types import content, refill
 
 SCALARS = (
     st.none()

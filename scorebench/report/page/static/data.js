@@ -51,7 +51,7 @@ function episodesOf(key) {
 const instructionOf = (key) => indexes.find((one) => one.key === key).instruction;
 
 const nameOf = (episode) => [episode.run, episode.sample, episode.id].join("~");
-const rightAtLast = (episode) => ["ic", "cc", "c"].includes(episode.flip);
+const isRight = (episode) => ["ic", "cc", "c"].includes(episode.flip);
 
 const partners = new Map();
 /** For a method of a group: the episode on the same problem, seed and sample, else the nearest there is. */
@@ -70,9 +70,9 @@ function partnerOf(key, episode, method) {
   return exact || found.get([method, episode.id].join("~"));
 }
 
-/** Right and wrong at the last attempt, of the other method and then of this one: "ci" is right there, wrong here. */
+/** Right and wrong at attempt 2, of the other method and then of this one: "ci" is right there, wrong here. */
 function cellOf(key, episode, other) {
   const partner = partnerOf(key, episode, other);
   if (!partner || partner.flip === "error" || episode.flip === "error") return "";
-  return (rightAtLast(partner) ? "c" : "i") + (rightAtLast(episode) ? "c" : "i");
+  return (isRight(partner) ? "c" : "i") + (isRight(episode) ? "c" : "i");
 }

@@ -79,7 +79,8 @@ function lineOf(row, { x, y, right, label, narrow, group }) {
   const figures = [accuracies[0], ...(accuracies.length > 1 ? [accuracies.at(-1)] : [])].map((one) => one.text).join(" → ");
   const most = narrow ? 16 : 30;
   const name = row.label.length > most ? row.label.slice(0, most - 1) + "…" : row.label;
-  const below = row.gain ? `${row.gain.text} over base` + (narrow ? "" : ` (${row.gain.interval.replace(", ", " to ")})`) : row.baseline ? "baseline" : "";
+  const where = group.turns > 2 ? " at attempt 2" : "";
+  const below = row.gain ? `${row.gain.text} over base${where}` + (narrow ? "" : ` (${row.gain.interval.replace(", ", " to ")})`) : row.baseline ? "baseline" : "";
   line.append(
     svg("text", { x: right + 22, y: label - 2, class: "name" }, name, svg("tspan", { class: "value", dx: 7 }, narrow ? "" : figures)),
     svg("text", { x: right + 22, y: label + 13, class: "gain" }, narrow ? `${figures}${row.gain ? `  ${row.gain.text}` : ""}` : below),

@@ -13,8 +13,10 @@ function show() {
   if (!reading) document.body.classList.remove("reading");
   byId("to-overview").href = addressOf({ ...DEFAULTS, group: state.group });
   byId("to-reader").href = addressOf({ ...DEFAULTS, view: "read", group: state.group });
-  byId("to-overview").toggleAttribute("aria-current", !reading);
-  byId("to-reader").toggleAttribute("aria-current", reading);
+  for (const [id, here] of [["to-overview", !reading], ["to-reader", reading]]) {
+    if (here) byId(id).setAttribute("aria-current", "page");
+    else byId(id).removeAttribute("aria-current");
+  }
   document.title = reading ? `Episodes: ${group.task}, scorebench` : `${group.task}, scorebench`;
   if (reading) showReader();
   else showOverview(group);

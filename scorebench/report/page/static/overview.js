@@ -26,10 +26,13 @@ function showFlips(group) {
     select.replaceChildren(...group.rows.map((row) => element("option", { value: row.label, selected: row.label === value }, row.label)));
     select.onchange = () => go({ [name]: select.value }, false);
   }
-  const panels = [...new Set([other, method])].map((label) => ownFlips(group, label));
+  const panels = group.turns > 1 ? [...new Set([other, method])].map((label) => ownFlips(group, label)) : [];
   if (method !== other) panels.push(crossFlips(group, method, other));
   byId("matrices").replaceChildren(...panels);
 }
+
+/** The attempt at which two methods are held against each other. */
+const judged = (group) => `attempt ${Math.min(2, group.turns)}`;
 
 function ownFlips(group, label) {
   const counts = {};
@@ -46,7 +49,7 @@ function crossFlips(group, label, other) {
     counts[cell] = (counts[cell] || 0) + 1;
   }
   const to = (cell) => addressOf({ ...DEFAULTS, view: "read", group: group.key, method: label, versus: other, cell });
-  return matrix(`${label} against ${other}`, `${other}, attempt 2`, `${label}, attempt 2`, counts, to);
+  return matrix(`${label} against ${other}`, `${other}, ${judged(group)}`, `${label}, ${judged(group)}`, counts, to);
 }
 
 /** Right and wrong twice; rows are what came before (or the other method), columns what came after (or this method). */

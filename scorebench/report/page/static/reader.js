@@ -123,7 +123,7 @@ function showAgainst() {
   byId("against").hidden = !state.versus;
   if (!state.versus) return;
   const words = { c: "right", i: "wrong" };
-  byId("against").replaceChildren(`At attempt 2 ${state.versus} is ${words[state.cell[0]]}, and ${state.method} is ${words[state.cell[1]]}. `,
+  byId("against").replaceChildren(`At ${judged(currentGroup())} ${state.versus} is ${words[state.cell[0]]}, and ${state.method} is ${words[state.cell[1]]}. `,
     element("a", { href: addressOf({ versus: "", cell: "" }) }, "Show all"));
 }
 
