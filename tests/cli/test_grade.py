@@ -120,7 +120,8 @@ def test_ten_thousand_bad_rows_are_ten_lines_and_a_count(folder: Path) -> None:
         (["grade", "--task", "humaneval", "empty.jsonl", "--data", "own.jsonl"], "empty.jsonl has no rows"),
         (["grade", "--task", "humaneval", "half.jsonl", "--data", "own.jsonl"], "None of the 1 rows"),
         (["grade", "--task", "humaneval", "own.jsonl", "--data", "nowhere"], "nowhere"),
-        (["grade", "--task", "humaneval", "own.jsonl"], "--data"),
+        (["grade", "--task", "humaneval", "own.jsonl"], "None of the 2 rows"),
+        (["grade", "--task", "mbpp", "own.jsonl"], "--data"),
         (["grade", "--task", "humanval", "own.jsonl", "--data", "own.jsonl"], "did you mean humaneval?"),
         (["validate", "--task", "maths"], "did you mean math?"),
         (["validate", "--task", "math", "--data", "nowhere"], "nowhere"),
@@ -167,7 +168,8 @@ def test_a_run_is_regraded_and_graded_without_a_model(tmp_path: Path) -> None:
         verdict = older[row]["attempts"][turn]["verdict"]
         verdict["outcome"] = opposite[verdict["outcome"]]
     older[7]["attempts"][0]["verdict"] = {"outcome": "error", "answer": None, "rule": "timeout", "detail": ""}
-    older[9]["attempts"][1]["verdict"] = {"outcome": "error", "answer": None, "rule": "engine", "detail": "refused"}
+    refused = {"outcome": "error", "answer": None, "rule": "engine", "detail": "refused", "reading": "", "echo": False}
+    older[9]["attempts"][1]["verdict"] = refused
     before.unlink()
     write(episodes, *older)
 

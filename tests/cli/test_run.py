@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -238,3 +240,42 @@ def test_a_damaged_run_is_named_and_the_others_are_compared(tmp_path: Path) -> N
     assert "foreign" in done.stderr
     assert "Traceback" not in done.stderr
     assert "base" in done.stdout
+
+
+@pytest.mark.slow
+def test_15_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    """Killed in training and in evaluation, wherever it happens to be: rows and weights are the undisturbed ones."""
+    words = ["run", "--method", "score", "--task", "math", *SHORT]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    assert scorebench(*words, folder=whole).returncode == 0
+    draw = random.Random(0)
+    for _ in range(15):
+        process = subprocess.Popen(
+            command(*words), cwd=cut, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=draw.uniform(3, 12))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert scorebench(*words, folder=cut).returncode == 0
+    assert rows(cut, "score") == rows(whole, "score")
+    for name, tensor in weights(whole).items():
+        assert (tensor == weights(cut)[name]).all(), name
+
+
+def test_of_two_processes_at_one_run_one_plays_and_the_other_says_so(tmp_path: Path) -> None:
+    words = ["run", "--method", "base", "--task", "math"]
+    first = subprocess.Popen(command(*words), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not rows_done(tmp_path) and first.poll() is None:
+        time.sleep(0.02)
+    os.kill(first.pid, signal.SIGSTOP)  # so that it is still at work, however busy the machine is
+    second = scorebench(*words, folder=tmp_path)
+    os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(timeout=300) == 0
+    assert second.returncode == 2
+    assert "Another process is writing" in second.stderr.splitlines()[-1]
+    read = rows(tmp_path, "base")
+    assert len({(row["problem"], row["sample"]) for row in read}) == len(read) == rows_done(tmp_path)
