@@ -23,15 +23,21 @@ from scorebench.report.render import percent
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-OURS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md", ROOT / "scorebench/embedded/SMALL-WORLD.md"]
+OURS = [
+    *PAGES,
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    ROOT / "benchmarks" / "README.md",
+    ROOT / "scorebench/embedded/SMALL-WORLD.md",
+]
 
 # Commands that are parsed and not run, and why.
 NOT_RUN = {
     r"--model |torchrun": "needs a model or an endpoint of the reader's own",
-    r"samples\.jsonl|FILE|FOLDER|NAME": "needs files of the reader's own",
+    r"samples\.jsonl|run\.yaml|FILE|FOLDER|NAME": "needs files of the reader's own",
     r"^reproduce": "takes hours",
     r"^view --serve": "serves until Ctrl-C; tests/cli/test_view.py runs it",
-    r"^train|--method \S*score(?!.*--set stage1.steps)": "trains for minutes",
+    r"^train|^(run|scaling).*--method \S*score(?!.*--set stage1.steps)": "trains for minutes",
     r"^validate": "takes minutes for programs; tests/evaluation/test_validate.py runs it",
 }
 SMALL = {"run": ["--limit", "3"], "scaling": ["--limit", "3"]}  # added to a command that is run
@@ -45,7 +51,10 @@ def commands(page: Path) -> list[str]:
         blocks += fence.splitlines()
     found = [part for line in blocks for part in re.split(r"&&|;|\|(?!\|)", re.sub(r"\s#.*", "", line))]
     found += re.findall(r"`([^`\n]+)`", text)
-    calls = [re.match(r"\s*(?:\S*/)?(?:torchrun .*-m )?(?:\S*python\S* -m )?scorebench (.+)", part) for part in found]
+    calls = [
+        re.match(r"\s*(?:[A-Z_]+=\S* )*(?:\S*/)?(?:torchrun .*-m )?(?:\S*python\S* -m )?scorebench (.+)", part)
+        for part in found
+    ]
     return [call[1].strip() for call in calls if call and "..." not in call[1]]
 
 
