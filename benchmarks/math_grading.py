@@ -21,7 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from math_verify import LatexExtractionConfig, parse, verify
-from scorebench.grading.math.forms import read
 
 from scorebench.grading.math import grader as math_grading
 from scorebench.grading.math.grader import same_answer
