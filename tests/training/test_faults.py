@@ -226,7 +226,7 @@ def test_offline_needs_two_dialogues_to_compare() -> None:
 
 
 def test_a_player_remembers_a_bounded_number_of_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(players, "_KEPT", 10)
+    monkeypatch.setattr(players, "_REMEMBERED", 10)
     engine = HFEngine(tiny.model(), tiny.tokenizer(), slots=16)
     player = Player(Base(), Toy(), engine, Sampling(temperature=1.0, max_tokens=4), 2, 0, ThreadPoolExecutor(2))
     jobs = [EpisodeRequest(p, k) for p in Toy().load("train", None).problems for k in range(2)]  # type: ignore[arg-type]

@@ -122,7 +122,7 @@ def test_what_a_user_types(tmp_path: Path) -> None:
     sets += ["problems=4", "samples=2", "stage1.steps=1", "stage2.steps=1"]
     run = torchrun(*words, *[word for one in sets for word in ("--set", one)])
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("Acc@t1") == 1
+    assert run.stdout.count("embedded-math: self-correction") == 1
     assert run.stderr.count("Training score") == 1
     assert [len(path.read_text().splitlines()) for path in tmp_path.glob("runs/*/episodes.jsonl")] == [4, 4]
     (state,) = tmp_path.glob("checkpoints/*/stage2/steps.jsonl")
