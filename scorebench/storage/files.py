@@ -46,8 +46,8 @@ def disk_faults(path: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         raise UserError(
-            f"Cannot write {path}: {fault.strerror or fault}; make room, or name another place with --out or --to, then "
-            "give the same command again to go on."
+            f"Cannot write {path}: {fault.strerror or fault}; make room, or name another place with --out or --to, "
+            "then give the same command again to go on."
         ) from fault
 
 
