@@ -24,7 +24,7 @@ class Donor:
     about: str = "Control: another problem's attempt stands in the place of the own one."
     takes_donor: bool = True
 
-    def dialogue(self, task: Task, problem: Problem, turns: int, donor: Problem | None) -> Dialogue:
+    def dialogue(self, task: Task, problem: Problem, turns: int, donor: Problem | None = None) -> Dialogue:
         """Raises UserError where there is no other problem."""
         if donor is None:
             raise UserError("donor takes another problem's attempt, and there is one problem only; give more problems.")

@@ -145,7 +145,7 @@ def _count(report: Report, results: Iterable[tuple[Check, Verdict]]) -> None:
 
 
 def _hits_by_chance(check: Check, verdict: Verdict) -> bool:
-    """Whether a reply that states nothing was read loosely and passed, as 0 does where 0 is the answer."""
+    """Whether a reply that states nothing passed by a loose reading: 0 or the problem's last formula is the answer."""
     return check.kind in ("a bare 0", "the problem itself") and verdict.passed and verdict.reading == "loose"
 
 

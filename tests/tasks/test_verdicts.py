@@ -109,7 +109,7 @@ def test_freezing_keeps_the_wrong_programs_in_order(graded: list, tmp_path: Path
 
 def test_a_repair_set_that_cannot_be_written_is_one_sentence(graded: list, tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").mkdir()
-    with pytest.raises(UserError, match=r"out\.jsonl cannot be written: "):
+    with pytest.raises(UserError, match=r"Cannot write .*out\.jsonl: "):
         mbpp_r.freeze([], "tiny", tmp_path / "out.jsonl", Source("folder", real_data()))
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
