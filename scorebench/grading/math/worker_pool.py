@@ -1,8 +1,8 @@
 """Killable worker processes, for code of ours that may hang, swell or die on the input that it is given.
 
 A call has a limit of processor time, which the kernel keeps (ITIMER_PROF): on a busy machine a call takes longer and
-has the same result. A worker is a fresh interpreter: it is never forked from this process, which may hold torch, threads
-and locks. It imports its heavy modules once and then serves one call after another. An idle worker whose parent has
+has the same result. A worker is a fresh interpreter: it is never forked from this process, which may hold torch, locks
+and threads. It imports its heavy modules once and then serves one call after another. An idle worker whose parent has
 died sees the end of its pipe; a computing one has its limit to live.
 
 Why not `pebble` (tried under Python 3.11): its limits are of wall time; under the start methods "spawn" and
