@@ -25,7 +25,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from scorebench.grading.math.brackets import closing, split
-from scorebench.grading.math.statements import Statement, hedged, interval, is_constant, read_statement
+from scorebench.grading.math.statements import Statement, hedged, interval, is_constant, is_name, read_statement
 from scorebench.grading.math.units import differ, split_unit
 
 # Whether two formulas are equal, and by which rule.
@@ -242,6 +242,8 @@ def _compare_one(reference: str, answer: str, ask: Ask) -> Decision:
     gold_says, says = read_statement(gold), read_statement(given)
     if gold_says is None or says is None or (gold_says.name and says.name and gold_says.name != says.name):
         return _compare_equations(gold, given, gold_says, says, ask)
+    if gold_says.name and not says.name and not is_name(gold_says.name):  # a^2 + b = 0 is an equation, not the value 0
+        return Decision(False, "equation")
     if differ(gold_unit, given_unit):
         return Decision(False, "unit")
     if not _consistent(says, ask):
@@ -373,6 +375,7 @@ def _clock(reference: str, answer: str) -> bool | None:
         if not (gold and given):  # the half of the day may be left out
             times = [time.rstrip("apm") for time in times]
         return times[0] == times[1]
+    reference, answer = _last_side(reference), _last_side(answer)
     ratios = _RATIO.fullmatch(reference), _RATIO.fullmatch(answer)
     if not any(ratios):
         return None
@@ -381,7 +384,7 @@ def _clock(reference: str, answer: str) -> bool | None:
     values = []
     for ratio, text in zip(ratios, (reference, answer), strict=True):
         bottom = Fraction(ratio[2]) if ratio else 1
-        values.append((Fraction(ratio[1]) / bottom if bottom else None) if ratio else plain_number(_last_side(text)))
+        values.append((Fraction(ratio[1]) / bottom if bottom else None) if ratio else plain_number(text))
     return values[0] is not None and values[0] == values[1]
 
 

@@ -65,6 +65,10 @@ _STATED_BEFORE = re.compile(
 _MARKS = 100
 
 
+# "The final answer is positive, because ..." behind a box explains the answer.
+_SMALL_WORDS = re.compile(r"[a-z ]+")
+
+
 class Found(NamedTuple):
     """An answer as it stands in the reply, the rule that found it, and whether it is stated as asked for."""
 
@@ -87,7 +91,7 @@ def find_answer(reply: str) -> Found | None:
     if boxes and boxes[-1].answer == _CUT_OFF and not (statement and statement.end > boxes[-1].start):
         return None
     group = _last_group(text, [box for box in boxes if box.answer != _CUT_OFF])
-    if statement and not (group and group.start >= statement.end):
+    if statement and not (group and (group.start >= statement.end or _SMALL_WORDS.fullmatch(statement.answer))):
         return Found(statement.answer, "final-answer", "stated")
     if group:
         return Found(group.answer, "boxed", "stated")

@@ -47,7 +47,7 @@ _VALUE = re.compile(
     r"|(?<![\w.\\^{])[-−]?\\?\$? ?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?(?:\s*\\?%)?(?!\w*\^)"
 )
 _LIST_MARK = re.compile(r"^[\s#>*-]*(?:(?:Step|Case|Part)\s+)?\d{1,2}[.):](?=\s|$)", re.IGNORECASE)
-_COPULA = re.compile(r"\b(?:is|are|be|equals?|get|gives?|have|was)\b[\s:]*|(?<![<>!=])=(?!=)\s*")
+_IS = re.compile(r"\b(?:is|are|equals?|equal to|by)\b[^.$]*$")
 
 
 class Region(NamedTuple):
@@ -118,7 +118,9 @@ def _value_of_sentence(text: str, start: int, end: int) -> str | None:
             best = run.end, f"{hedges[-1]} {run.answer}" if hedges else run.answer
         position = max(run.end, opener.end())
     numbers = [(m.start(), m.end(), m.group()) for m in _VALUE.finditer(text, start, end)]
-    if numbers and (best is None or _NAME.fullmatch(best[1])):
+    last = numbers[-1][0] if numbers else start
+    is_the_value = best is not None and last >= best[0] and _IS.search(text[max(best[0], last - 30) : last])
+    if numbers and (best is None or _NAME.fullmatch(best[1]) or is_the_value):
         return _number_run(text, numbers).strip()
     return best[1] if best else None
 
@@ -193,6 +195,8 @@ def _sentence_end(text: str, start: int, limit: int, to_the_end: bool) -> int:
             return end.start() if end else limit
         inside = _formula_end(text, opener, limit)
         position = opener.end() if inside is None else inside + len(_OPENERS[opener.group()])
+        if inside is not None and position > inside + 1 and text[inside - 1] in ".!?":  # a display that ends a sentence
+            return position
     return limit
 
 

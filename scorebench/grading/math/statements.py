@@ -68,7 +68,7 @@ def read_statement(text: str) -> Statement | None:
         return None
     if len(sides) == 1:
         return Statement(None, sides)
-    if is_name(sides[0]):
+    if is_name(sides[0]) or is_quantity(sides[0]):
         return Statement("".join(sides[0].split()), sides[1:])
     return Statement(None, sides) if all(map(is_constant, sides)) else None
 
@@ -78,8 +78,11 @@ def is_name(side: str) -> bool:
     if _NAME.fullmatch(side) or side in ("e", "i"):
         return True
     applied = _APPLIED.match(side)
-    if applied and closing(side, applied.end()) == len(side) - 1:
-        return True
+    return applied is not None and closing(side, applied.end()) == len(side) - 1
+
+
+def is_quantity(side: str) -> bool:
+    """Whether a left side is what a problem asks the value of: m + n, ab, a^2 + b^2; not x^2 + y^2."""
     letters = {*_LETTERS.findall(re.sub(r"\\[A-Za-z]+", " ", re.sub(r"(?<=[A-Za-z])(?=[A-Za-z])", " ", side)))}
     plain = re.fullmatch(r"(?:[A-Za-z]|_\{\w+\}|[ +\-/]|\\cdot|\\times|\\frac|[{}()])+", side) is not None
     return len(letters) > 1 and (plain or not letters & _EQUATION_VARIABLES)

@@ -204,10 +204,12 @@ def test_time_is_linear(reply: str):
 
 
 def test_every_answer_of_math_is_read_back_from_its_solution(math_rows: list[dict[str, Any]]):
+    """22 solutions have two boxes, "12 and 18"; the data's answer is the last of them, where we read both."""
     read = [(row["unique_id"], find_answer(row["solution"]), row["answer"].strip()) for row in math_rows]
     wrong = [(name, found, answer) for name, found, answer in read if found is None or found.answer != answer]
     assert len(read) == 12_498
-    assert wrong == []
+    assert len(wrong) == 22
+    assert all(found and found.answer.endswith((f", {answer}", f" or {answer}")) for _, found, answer in wrong)
 
 
 @pytest.mark.parametrize(
