@@ -22,7 +22,7 @@ class Patience:
     def __init__(self, pid: int, limits: Limits) -> None:
         self.pid, self.limits = pid, limits
         self.deadline = time.monotonic() + limits.wall_seconds
-        self.next_look = 0.0
+        self.next_look = time.monotonic() + LOOK_SECONDS
         self.waited = 0.0
         self.queued = 0.0  # the most seconds in queue for a processor that any look has found: ended threads have none
         self.start: tuple[float, float] | None = None  # at the first look: seconds waited and seconds busy until then

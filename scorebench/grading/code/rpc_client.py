@@ -42,6 +42,8 @@ class Line:
         self.lost: str | None = None
         self._remotes, self._callbacks, self._exceptions = Remotes(self), Callbacks(), ExceptionClasses()
         self._nested = 0
+        self._poll = select.poll()
+        self._poll.register(fd)
 
     def ask(
         self, operation: str, target: int | str, arguments: Sequence[Any] = (), keywords: Mapping[str, Any] = {}
@@ -111,10 +113,9 @@ class Line:
 
     def _wait(self, event: int) -> None:
         """Wait for the candidate, but not for ever. Called for each part of a message that is not there yet."""
-        poll = select.poll()
-        poll.register(self.fd, event)
         start = time.monotonic()
-        poll.poll(LOOK_SECONDS * 1000)
+        self._poll.modify(self.fd, event)
+        self._poll.poll(LOOK_SECONDS * 1000)
         self._look(time.monotonic() - start)
 
     def _look(self, waited: float) -> None:

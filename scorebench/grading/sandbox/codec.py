@@ -16,7 +16,8 @@ from __future__ import annotations
 import struct
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from scorebench.grading.sandbox.named import NamedValues
@@ -43,27 +44,32 @@ def encode(value: Any, refer: Refer | None = None, known: list[Any] | None = Non
     known: the mutable containers that the reader has already, in an order that both sides share. Those that the value
         adds are appended, so that the list also keeps them alive.
     """
-    message = _with_room_if_deep(lambda known: _Writer(refer, known).message(value), known)
+    known = [] if known is None else known
+    before = len(known)
+    writer = _Writer(refer, known)
+    try:
+        writer.write(value, MAX_DEPTH)
+    except RecursionError:
+        del known[before:]
+        writer = _Writer(refer, known)
+        with _room_for_deep_values():
+            writer.write(value, MAX_DEPTH)
+    message = b"".join(writer.parts)
     if len(message) > MAX_BYTES:
         raise NotPlainError(f"a value of {len(message):,} bytes is larger than {MAX_BYTES:,}")
     return message
 
 
-def _with_room_if_deep(work: Callable[[list[Any]], Any], known: list[Any] | None) -> Any:
-    """The result of work that goes one Python call deeper for each level of a value; such calls take no C stack.
+@contextmanager
+def _room_for_deep_values() -> Iterator[None]:
+    """Allow one more Python call for each level of a value; such calls take no C stack.
 
-    The limit is raised only for a deep value, because it belongs to all threads of a process.
+    Only for values that are deep: the limit belongs to all threads of a process.
     """
-    known = [] if known is None else known
-    before = len(known)
-    try:
-        return work(known)
-    except RecursionError:
-        del known[before:]
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(min(limit + 3 * MAX_DEPTH, 2**31 - 1))
     try:
-        return work(known)
+        yield
     finally:
         sys.setrecursionlimit(limit)
 
@@ -73,11 +79,7 @@ class _Writer:
         self.parts: list[bytes] = []
         self.put = self.parts.append
         self.refer, self.known = refer, known
-        self.places = {id(container): place for place, container in enumerate(known)}
-
-    def message(self, value: Any) -> bytes:
-        self.write(value, MAX_DEPTH)
-        return b"".join(self.parts)
+        self.places = {id(container): place for place, container in enumerate(known)} if known else {}
 
     def write(self, value: Any, depth: int) -> None:
         if depth == 0:
@@ -177,7 +179,7 @@ def decode(message: bytes, resolve: Resolve | None = None, known: list[Any] | No
     known: as in `encode`; the mutable containers of the message are appended.
     """
     try:
-        value, end = _with_room_if_deep(lambda known: _Reader(message, resolve, known).read(0, MAX_DEPTH), known)
+        value, end = _read(message, resolve, [] if known is None else known)
     except NotPlainError:
         raise
     except (struct.error, IndexError, KeyError, TypeError, ValueError, ArithmeticError) as fault:
@@ -185,6 +187,16 @@ def decode(message: bytes, resolve: Resolve | None = None, known: list[Any] | No
     if end != len(message):
         raise NotPlainError("not a message: something follows it")
     return value
+
+
+def _read(message: bytes, resolve: Resolve | None, known: list[Any]) -> tuple[Any, int]:
+    before = len(known)
+    try:
+        return _Reader(message, resolve, known).read(0, MAX_DEPTH)
+    except RecursionError:
+        del known[before:]
+    with _room_for_deep_values():
+        return _Reader(message, resolve, known).read(0, MAX_DEPTH)
 
 
 class _Reader:

@@ -104,6 +104,7 @@ def _equip(supervisor: socket.socket, withhold: list[str], libraries: list[str],
     for name in _WARM.split():
         importlib.import_module(name)
     sys.path += {os.path.dirname(library): None for library in libraries}
+    rpc_server.warm_up()
     gc.collect()
     gc.freeze()  # a collection in a candidate need not touch, and so copy, the pages of all this
     rules = landlock.ruleset(libraries) if "landlock" not in withhold and landlock.abi() > 0 else None

@@ -20,8 +20,8 @@ import itertools
 import operator
 import random
 import sys
-import threading
 import types
+from _thread import RLock  # the module threading would make every fork slower
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +31,7 @@ from scorebench.grading.sandbox.test_objects import TestObjects
 
 READY = b"ready"
 MAX_OBJECTS = 100_000
+_WARM_REQUESTS = 50
 MAX_ARGUMENT_BYTES = 50_000  # of an exception: more is not sent on
 
 
@@ -95,7 +96,7 @@ class Program:
         self.objects: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.tests = TestObjects(self.call_tests)
-        self.lock = threading.RLock()  # a program's threads may call functions of the tests at once
+        self.lock = RLock()  # a program's threads may call functions of the tests at once
         sys.modules["program"] = self.module
 
     def load(self, imports: str, text: str) -> None:
@@ -139,18 +140,13 @@ class Program:
     def _answer(self, request: bytes) -> bytes:
         shared: list[Any] = []
         _, operation, target, arguments, keywords = codec.decode(request, self.resolve, shared)
-        arguments_themselves = (arguments, keywords)  # containers of the request, not of the tests
-        places = [place for place, known in enumerate(shared) if not any(known is own for own in arguments_themselves)]
-        before = self._state(shared, places)
+        # Those of the tests: `arguments` itself comes first, and neither it nor `keywords` is theirs.
+        places = [place for place in range(1, len(shared)) if shared[place] is not keywords]
+        before = [content(shared[place]) for place in places]
         result = OPERATIONS[operation](self.resolve(("program", target)), *arguments, **keywords)
-        after = None if not places or self._state(shared, places) == before else self._content(shared, places)
-        return codec.encode(("value", result, after), self.refer, list(shared))
-
-    def _content(self, shared: list[Any], places: list[int]) -> list[Any]:
-        return [(place, content(shared[place])) for place in places]
-
-    def _state(self, shared: list[Any], places: list[int]) -> bytes:
-        return codec.encode(self._content(shared, places), self.refer, list(shared)) if places else b""
+        after = [content(shared[place]) for place in places]
+        changed = [(place, now) for place, was, now in zip(places, before, after, strict=True) if not _same(was, now)]
+        return codec.encode(("value", result, changed or None), self.refer, shared)
 
     def raised(self, exception: BaseException) -> bytes:
         """An exception as plain data, whatever its class overrides."""
@@ -185,6 +181,13 @@ class Program:
 _arguments_of = BaseException.__dict__["args"].__get__  # whatever a class has under that name
 
 
+def _same(was: bytes | tuple[Any, ...], now: bytes | tuple[Any, ...]) -> bool:
+    """Whether a container holds the same objects as before; what they hold is looked at by itself."""
+    if isinstance(was, bytes):
+        return was == now
+    return len(was) == len(now) and all(map(operator.is_, was, now))
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, type):
         return "exception class" if issubclass(value, BaseException) else "class"
@@ -198,6 +201,17 @@ def _ancestors(kind: type) -> list[tuple[str, str, int]]:
         (str(ancestor.__module__)[:100], str(ancestor.__qualname__)[:100], id(ancestor))
         for ancestor in type.__dict__["__mro__"].__get__(kind)[:50]
     ]
+
+
+def warm_up() -> None:
+    """Answer a few requests, so that processes forked from here find these functions as CPython has adapted them."""
+    program = Program(-1)
+    program.load("", "def f(x, y):\n    return [x, (y, {})]\n")
+    for _ in range(_WARM_REQUESTS):
+        shared: list[Any] = []
+        request = codec.encode(("ask", "call", "f", [[1, 2.5], "text"], {}), known=shared)
+        codec.decode(program.answer(request), known=shared)
+    del sys.modules["program"]
 
 
 def serve(channel: int) -> None:
