@@ -91,7 +91,7 @@ def hf_options(spec: ModelSpec) -> HFOptions:
     return HFOptions(**{name: value for name, value in shared.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _revision(spec: ModelSpec) -> dict[str, str]:
+def _revision(spec: ModelSpec) -> dict[str, Any]:
     revision = hf_options(spec).revision
     return {"revision": revision} if revision else {}
 
