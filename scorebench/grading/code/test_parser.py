@@ -1,4 +1,4 @@
-"""What a problem's tests need, read from their text alone: the program has no say in how it is judged."""
+"""What a problem's tests need, read from their text alone: the program has no say in how it is graded."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_objects_that_claim_to_be_equal_are_objects() -> None:
     assert key(program, shown) != key(GOOD, shown)
 
 
-def test_an_answer_that_keeps_the_judge_busy_for_too_long_is_a_vote_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_keeps_the_test_runner_busy_for_too_long_is_a_vote_too(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = {"outcome": "fail", "rule": "", "detail": "comparing the program's answers took too long"}
     monkeypatch.setattr(pool, "grade_job", lambda job, limits: answer)
     assert key(GOOD) == LOST
