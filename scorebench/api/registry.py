@@ -35,10 +35,14 @@ def find(kind: Kind, name: str) -> Any:
     """
     entry = entry_of(kind, name)
     found, wrong = _loaded(kind, entry)
+    if wrong and package_of(entry) == OWN:
+        raise UserError(
+            f"The {kind} {name!r} of scorebench {wrong}; install scorebench again, as after every change of it."
+        )
     if wrong:
         raise UserError(
             f"The {kind} {name!r} of the package {package_of(entry)} {wrong}; update or uninstall that package. "
-            f"(If it is yours: scorebench/api/protocols.py says what a {kind} must have.)"
+            "(If it is yours: scorebench/api/protocols.py says what such an object must have.)"
         )
     return found
 
