@@ -55,9 +55,8 @@ def test_the_help_of_every_flag_names_its_default() -> None:
 
     for name, flag in inspect.signature(run, eval_str=True).parameters.items():
         field = Settings.model_fields.get(name.rstrip("_"))
-        text = (
-            next(part for part in flag.annotation.__metadata__ if isinstance(part, typer.models.OptionInfo)).help or ""
-        )
+        option = next(part for part in flag.annotation.__metadata__ if isinstance(part, typer.models.OptionInfo))
+        text = str(option.help)
         if field and not field.is_required() and field.default not in (None, [], {}, False):
             value = field.default
             written = {f"{value:g}"} if isinstance(value, float | int) else {str(value), f"./{value}"}

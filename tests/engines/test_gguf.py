@@ -30,7 +30,7 @@ def spec(file: Path) -> ModelSpec:
 
 def two_turns(spec: ModelSpec, tokens: int = 24) -> tuple[Any, list[Reply]]:
     """The model, and greedy replies of two turns."""
-    engine = open_engine(spec)
+    engine: Any = open_engine(spec)
     sampling = Sampling(max_tokens=tokens)
 
     async def dialogue() -> list[Reply]:
