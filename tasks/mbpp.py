@@ -57,7 +57,7 @@ class Mbpp:
     """
 
     name = "mbpp"
-    version = "1"
+    version = "2"
     world = "code"
     trained_on = "mbpp"
     correction = CORRECTION

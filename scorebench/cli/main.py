@@ -11,6 +11,7 @@ import typer.core
 from scorebench import __version__
 from scorebench.api import registry, verbosity
 from scorebench.api.errors import UserError
+from scorebench.api.text import printable
 from scorebench.cli import data, doctor, grade, report, reproduce, run, train, view
 from scorebench.cli.flags import Command, with_flags_of, with_levels
 from scorebench.cli.preview import with_previews
@@ -94,5 +95,5 @@ def _end(sentence: str) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"scorebench: {sentence}", file=sys.stderr)
+    print(f"scorebench: {printable(sentence)}", file=sys.stderr)
     sys.exit(2)

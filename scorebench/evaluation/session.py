@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from scorebench import embedded
 from scorebench.api import distributed, event_loop, registry, verbosity
+from scorebench.api.chat import Chat
 from scorebench.api.config import changed
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, Source, Task, Trained
@@ -100,6 +101,7 @@ class Session:
             return run.meta(), list(there.values())
         spec = replace(self.spec(task), path=str(training.model)) if training else self.spec(task)
         engine = self._engine(spec)
+        run.describe(**_tell_template(engine.chat))
         episodes = event_loop.run(
             evaluate(run, method, task, loaded.problems, engine, self.sampling, s.turns, s.samples, s.seed)
         )
@@ -269,6 +271,20 @@ class Session:
                 f"{len(failed)} of {len(episodes)} dialogues ended in an error and count for nothing; the same command "
                 f"plays them again. The last error: {detail}"
             )
+
+
+def _tell_template(chat: Chat | None) -> dict[str, str]:
+    """Says what is unusual about the model's chat template, and gives it for run.json."""
+    if chat is None:
+        return {}
+    if not chat.has_template:
+        note = "The tokenizer has no chat template: dialogues are plain paragraphs, as for a base model."
+    elif chat.rewrites_history:
+        note = "The chat template changes earlier answers, such as thoughts; dialogues here keep what is sampled."
+    else:
+        return {}
+    tell(note)
+    return {"chat_template_note": note}
 
 
 def _priced(account: Mapping[str, float]) -> str:

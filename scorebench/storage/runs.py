@@ -118,6 +118,13 @@ class Run:
         read = {"run": self.name, "seconds": seconds, "account": account}
         return {**self.identity, **about, **read, "asked": self.asked(), "trained_with": self.trained_with()}
 
+    def describe(self, **notes: str) -> None:
+        """Adds notes to what run.json says about the run; they are no part of its identity."""
+        path = self.folder / "run.json"
+        if notes:
+            read = read_json(path)
+            write_json(path, {**read, "about": {**read.get("about", {}), **notes}})
+
     def asked(self) -> Mapping[str, Any]:
         """The flags that the run was asked for with (run.yaml); none where they are not stored."""
         import yaml

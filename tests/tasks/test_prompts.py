@@ -20,11 +20,11 @@ MBPP_PROBLEM = Problem(
 HUMAN_EVAL_PROBLEM = Problem(id="HumanEval/0", text='def one():\n    """Gives {1}."""\n', reference={})
 PINNED = [
     (math.task, Problem("test/a/1.json", "What is $1+1$?", "2"), "2", "449fe1f69000fdae"),
-    (mbpp.task, MBPP_PROBLEM, "1", "ed8bf87475bc6241"),
-    (mbpp_r.task, MBPP_PROBLEM, "1", "ed8bf87475bc6241"),
+    (mbpp.task, MBPP_PROBLEM, "2", "ed8bf87475bc6241"),
+    (mbpp_r.task, MBPP_PROBLEM, "2", "ed8bf87475bc6241"),
     (gsm8k.task, Problem("test/a/1.json", "What is $1+1$?", "2"), "1", "449fe1f69000fdae"),
     (arithmetic.task, Problem("2/test/0001", "What is 12 + 3 + 4?", "19"), "1", "8e64821a23e0a0ac"),
-    (humaneval.task, HUMAN_EVAL_PROBLEM, "1", "33db144ccfe9143e"),
+    (humaneval.task, HUMAN_EVAL_PROBLEM, "2", "33db144ccfe9143e"),
 ]
 
 
