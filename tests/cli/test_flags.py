@@ -50,6 +50,13 @@ def test_the_version_is_the_packages() -> None:
     assert CliRunner().invoke(app, ["--version"]).output.split() == ["scorebench", version("scorebench")]
 
 
+def test_the_flags_of_run_are_the_fields_of_settings() -> None:
+    import inspect
+
+    flags = {name.rstrip("_") for name in inspect.signature(run).parameters}
+    assert flags == {*Settings.model_fields, "config"}
+
+
 def test_the_help_of_every_flag_names_its_default() -> None:
     import inspect
 
