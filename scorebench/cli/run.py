@@ -1,7 +1,7 @@
 """`scorebench run`: train where the method trains, play every dialogue, print the table.
 
-The flags repeat the fields of Settings by hand. Making them from Settings imports pydantic for every command, and
-`scorebench --help` then takes 0.28 s of processor time in place of 0.18. tests/cli/test_flags.py holds the two together.
+The flags repeat the fields of Settings by hand. Making them from Settings imports pydantic for every command: then
+`scorebench --help` takes 0.28 s of processor time, and not 0.18 s. tests/cli/test_flags.py holds the two together.
 """
 
 from __future__ import annotations
