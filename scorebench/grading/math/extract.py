@@ -66,7 +66,7 @@ _MARKS = 100
 
 
 # "The final answer is positive, because ..." behind a box explains the answer.
-_SMALL_WORDS = re.compile(r"[a-z ]+")
+_SMALL_WORDS = re.compile(r"[a-z]{3,}(?: [a-z]+)*")
 
 
 class Found(NamedTuple):
@@ -91,7 +91,7 @@ def find_answer(reply: str) -> Found | None:
     if boxes and boxes[-1].answer == _CUT_OFF and not (statement and statement.end > boxes[-1].start):
         return None
     group = _last_group(text, [box for box in boxes if box.answer != _CUT_OFF])
-    if statement and not (group and (group.start >= statement.end or _SMALL_WORDS.fullmatch(statement.answer))):
+    if statement and not (group and (group.start >= statement.end or _explains(text, statement))):
         return Found(statement.answer, "final-answer", "stated")
     if group:
         return Found(group.answer, "boxed", "stated")
@@ -99,6 +99,11 @@ def find_answer(reply: str) -> Found | None:
         return Found(answer, "answer-is", "loose")
     value = last_value(text)
     return Found(value, "last-value", "loose") if value else None
+
+
+def _explains(text: str, statement: _Span) -> bool:
+    formula = re.search(r"[$\\]", text[statement.start : statement.end])
+    return formula is None and _SMALL_WORDS.fullmatch(statement.answer) is not None
 
 
 def last_boxed(text: str) -> str | None:

@@ -78,5 +78,5 @@ def test_every_difference_has_a_named_cause(differences: list[tuple[dict[str, An
 
 
 def test_a_difference_without_a_cause_is_noticed():
-    assert set(causes("x^2+1", "1+x^2")) == {"math-verify"}
-    assert not set(causes("x^2+1", "1+x^2")) <= RULES | set(STEPS)
+    assert set(causes("x+1", "1+x")) == {"math-verify"}
+    assert not set(causes("x+1", "1+x")) <= RULES | set(STEPS)

@@ -52,7 +52,7 @@ FORM = "Final Answer: The final answer is ${}$. I hope it is correct."
         (FORM.format("5") + r" (Note: $\boxed{}$ is not used here.)", "5"),
         ("Final Answer: The final answer is 5\n\nExplanation: 2 and 3. The final answer is checked.", "5"),
         ("The final answer is approximately $3.1$ cm.", "3.1"),
-        ("The final answer is x = $5$. I hope it is correct.", "5"),
+        ("The final answer is x = $5$. I hope it is correct.", "x = $5"),
         ("The final answer is Evelyn.", "Evelyn"),
         (FORM.format(r"\text{even}"), r"\text{even}"),
         ("Final Answer: even", "even"),
