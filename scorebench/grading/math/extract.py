@@ -106,12 +106,6 @@ def _explains(text: str, statement: _Span) -> bool:
     return formula is None and _SMALL_WORDS.fullmatch(statement.answer) is not None
 
 
-def last_boxed(text: str) -> str | None:
-    r"""The content of the last \boxed or \fbox of a text; None without one, or if it is not closed."""
-    boxes = list(_boxes(text))
-    return boxes[-1].answer if boxes and boxes[-1].answer != _CUT_OFF else None
-
-
 def _own_part(text: str) -> str:
     """The reply up to where the model goes on with another problem, once it has stated an answer."""
     stated = _STATED_BEFORE.search(text)
