@@ -76,9 +76,7 @@ class Finder:
             fields = " or ".join(map(repr, dialogue.name_fields))
             return f"{dialogue.where} has no field {fields}: say which problem it answers."
         if not names:
-            return (
-                f"{dialogue.where} holds the name or text of no problem of the test split: mend or remove it."
-            )
+            return f"{dialogue.where} holds the name or text of no problem of the test split: mend or remove it."
         return f"{dialogue.where} answers {names[0]!r:.80}, which is no problem of the test split: mend or remove it."
 
 
