@@ -47,7 +47,7 @@ def reply_of(text: Any, where: str, finish_reason: Any = "stop") -> Reply:
         raise UserError(
             f"{where} has a reply of {len(text):,} characters, more than {LONGEST_REPLY:,}: shorten or remove it."
         )
-    return Reply(text, finish_reason="length" if finish_reason in ("length", "max_tokens") else "stop")
+    return Reply(text, finish_reason="length" if finish_reason == "length" else "stop")
 
 
 def text_of(content: Any) -> Any:

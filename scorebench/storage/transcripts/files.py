@@ -11,7 +11,7 @@ from scorebench.api.errors import UserError
 from scorebench.api.types import Problem
 from scorebench.storage.datasets import Row, read_bytes, scan
 from scorebench.storage.transcripts.dialogue import Dialogue, reply_of
-from scorebench.storage.transcripts.inspect_log import dialogues_of_log, is_log
+from scorebench.storage.transcripts.inspect_log import dialogues_of_log, is_log, require_log
 
 Recorded = Row | Dialogue | UserError
 TAKES = "`scorebench grade` takes JSON Lines and the other formats of docs/files.md"
@@ -26,6 +26,7 @@ def recorded_in(file: Path, problems: Sequence[Problem]) -> Iterable[Recorded]:
         return _folder(file)
     content = read_bytes(file)
     if content.startswith(b"PK\x03\x04"):
+        require_log(file)
         return dialogues_of_log(file)
     value = _one_value(content)
     if is_log(value):
@@ -61,7 +62,7 @@ def _object(value: dict[str, Any], file: Path, single_line: bool) -> Iterable[Re
     """One JSON object: evalplus's results, or a single row."""
     if isinstance(value.get("eval"), dict) and "hash" in value:
         rows = [row for found in value["eval"].values() if isinstance(found, list) for row in found]
-        return [Row(row, f"{file.name}, result {number}") for number, row in enumerate(rows, 1)]
+        return scan(json.dumps(rows).encode(), file.name, {})
     if isinstance(value.get("results"), dict) and "configs" in value:
         raise UserError(f"{file} holds lm-eval's figures and no replies: give its samples_*.jsonl (--log_samples).")
     if single_line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,18 @@ ATTEMPTS = "scorebench_attempts"  # in a sample's metadata: the places of its at
 def is_log(value: Any) -> bool:
     """Whether a JSON value is a log of Inspect's."""
     return isinstance(value, Mapping) and isinstance(value.get("eval"), Mapping) and "samples" in value
+
+
+def require_log(file: Path) -> None:
+    """UserError where a zip file is no log of Inspect's, with what it holds."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError) as fault:
+        raise UserError(f"{file} is a zip file that is damaged or was cut off ({fault}): get it anew.") from fault
+    if not {"header.json", "_journal/start.json"} & set(names):
+        found = ", ".join(names[:5]) or "nothing"
+        raise UserError(f"{file} is a zip file and no log of Inspect's: it holds {found:.200}.")
 
 
 def dialogues_of_log(file: Path) -> Iterator[Dialogue | UserError]:
@@ -41,8 +54,9 @@ def _dialogue(sample: EvalSample, where: str) -> Dialogue:
         raise UserError(f"{where} has no reply, because it failed ({sample.error.message!r:.120}): run it again.")
     prompts, replies = chat_of(messages, where)
     if isinstance(places, list):
-        replies = chat_of([messages[place] for place in places], where)[1]
-        prompts = ()
+        if not all(isinstance(place, int) and 0 <= place < len(messages) for place in places):
+            raise UserError(f"{where} has no message for each of its attempts ({places!r:.60}): mend or remove it.")
+        prompts, replies = (), chat_of([messages[place] for place in places], where)[1]
     # Inspect counts samples that have no id from 1: a number is no name of a problem.
     names = (sample.id,) if isinstance(sample.id, str) else ()
     statements = (sample.input,) if isinstance(sample.input, str) else ()
@@ -54,7 +68,7 @@ def _read(file: Path) -> EvalLog:
         from inspect_ai.log import read_eval_log
     except ImportError as missing:
         raise UserError(
-            f"{file} is a log of Inspect's, or another zip file, and inspect_ai, which reads it, is not installed: "
+            f"{file} is a log of Inspect's, and inspect_ai, which reads it, is not installed: "
             "pip install 'scorebench[inspect]'."
         ) from missing
     try:

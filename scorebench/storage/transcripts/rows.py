@@ -47,9 +47,9 @@ def _lm_eval(row: Row) -> list[Dialogue]:
         raise UserError(f"{row.where} holds no generated text but {answers!r:.60} as 'resps': grade a generation task.")
     names = _named(Row(doc, row.where), MORE_NAMES)
     statements = tuple(value for value in doc.values() if isinstance(value, str))
-    place = (row.values.get("doc_id"), row.values.get("doc_hash"), str(answers))
+    place = str((row.values.get("doc_id"), row.values.get("doc_hash"), answers))
     return [
-        Dialogue(row.where, (reply_of(text, row.where),), names, statements, key=("lm-eval", *place, number))
+        Dialogue(row.where, (reply_of(text, row.where),), names, statements, key=(place, number))
         for number, text in enumerate(texts)
     ]
 
@@ -80,30 +80,35 @@ def chat_of(messages: Any, where: str) -> tuple[tuple[tuple[str, int], ...], tup
 
 def _batch(row: Row) -> list[Dialogue]:
     """A row of the output of OpenAI's batch API; each of its choices is a sample. `custom_id` names the problem."""
-    response = row["response"]
-    body = response.get("body") if isinstance(response, Mapping) else None
-    if not isinstance(body, Mapping) or response.get("status_code", 200) != 200:
-        fault = row.values.get("error") or (body or {}).get("error") or response
+    response = _fields(row["response"])
+    body = _fields(response.get("body"))
+    if not body or response.get("status_code", 200) != 200:
+        fault = row.values.get("error") or body.get("error") or row["response"]
         raise UserError(f"{row.where} has no reply, because its request failed ({fault!r:.120}): send it again.")
-    names = (row["custom_id"], _without_sample(row["custom_id"]))
     samples = [reply_of(text, row.where, reason) for text, reason in _choices(body)]
     if not samples:
         raise UserError(f"{row.where} has a response without a choice: mend or remove it.")
+    names = (row["custom_id"], _without_sample(row["custom_id"]))
     values = row.values if len(samples) == 1 else None
     return [Dialogue(row.where, (reply,), names, values=values) for reply in samples]
 
 
 def _choices(body: Mapping[str, Any]) -> list[tuple[Any, Any]]:
     """The texts of a response and why each ended: of chat completions, completions, or the Responses API."""
-    if isinstance(body.get("output"), list):
-        said = [item for item in body["output"] if isinstance(item, Mapping) and item.get("type") == "message"]
-        reason = (body.get("incomplete_details") or {}).get("reason")
-        ended = "length" if reason == "max_output_tokens" else "stop"
-        return [("".join(str(text_of(item.get("content"))) for item in said), ended)] if said else []
-    choices = body.get("choices")
-    choices = choices if isinstance(choices, list) else []
-    texts = [(c.get("message") or {}).get("content", c.get("text")) for c in choices]
-    return [(text_of(text), choice.get("finish_reason")) for text, choice in zip(texts, choices, strict=True)]
+    choices, output = body.get("choices"), body.get("output")
+    if isinstance(output, list):
+        said = [text_of(item.get("content")) for item in map(_fields, output) if item.get("type") == "message"]
+        cut = _fields(body.get("incomplete_details")).get("reason") == "max_output_tokens"
+        return [(said[-1], "length" if cut else "stop")] if said else []
+    return [
+        (text_of(_fields(choice.get("message")).get("content", choice.get("text"))), choice.get("finish_reason"))
+        for choice in map(_fields, choices if isinstance(choices, list) else [])
+    ]
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """A JSON object, or one without fields in the place of any other value."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _without_sample(name: Any) -> Any:

@@ -1,7 +1,7 @@
 """Writes tests/formats/files/inspect: real evaluations of Inspect's, of a model that answers from a list.
 
     pip install inspect-ai==0.3.285
-    python tests/formats/made_by/inspect_logs.py tests/formats/files/inspect
+    python -m tests.formats.made_by.inspect_logs tests/formats/files/inspect
 
 Three word problems of two turns, two epochs.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lm_eval_samples import QUESTIONS, REPLIES
+from tests.formats.made_by.lm_eval_samples import QUESTIONS, REPLIES
 
 SECOND = "Final Answer: The final answer is $15$. I hope it is correct."
 
@@ -35,7 +35,7 @@ def main(target: Path) -> None:
     from inspect_ai.solver import Generate, TaskState, generate, prompt_template, solver
 
     @solver
-    def again():  # noqa: ANN202
+    def again():
         async def solve(state: TaskState, generate: Generate) -> TaskState:
             state.messages.append(ChatMessageUser(content="There might be an error. Answer again."))
             return await generate(state)
@@ -44,7 +44,7 @@ def main(target: Path) -> None:
 
     first = dict(zip(QUESTIONS, REPLIES, strict=True))
 
-    def answer(messages, tools, choice, config):  # noqa: ANN001, ANN202
+    def answer(messages, tools, choice, config):
         asked = next(question for question in QUESTIONS if question in messages[0].text)
         return ModelOutput.from_content("mockllm/model", first[asked] if len(messages) == 1 else SECOND)
 

@@ -1,7 +1,7 @@
 """Writes tests/formats/files/lm-eval: a real evaluation of lm-eval's, of a model that answers from a list.
 
     pip install lm-eval==0.4.13 datasets
-    python tests/formats/made_by/lm_eval_samples.py tests/formats/files/lm-eval
+    python -m tests.formats.made_by.lm_eval_samples tests/formats/files/lm-eval
 
 Three word problems, two samples each, two filters, so that each problem stands twice in the file of samples.
 """
