@@ -1,5 +1,7 @@
 """Exports: another tool's reader takes them, and grading what was exported gives the run's own verdicts."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import json
@@ -104,6 +106,12 @@ MACHINE = {"transformers_version", "lm_eval_version", "upper_git_hash", "system_
 MACHINE |= {"fewshot_as_multiturn", "chat_template", "chat_template_sha"}
 
 
+def test_the_dataset_folder_keeps_verdicts(run: Run, tmp_path: Path) -> None:
+    export(run, "dataset", tmp_path / "episodes")
+    assert verdicts(run, tmp_path / "episodes" / "data" / "test-00000-of-00001.parquet") == own(run, 1, 2)
+
+
+@pytest.mark.formats
 def test_the_dataset_folder_is_loaded_by_datasets_without_a_network(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "episodes"
     export(run, "dataset", folder)
@@ -115,22 +123,23 @@ def test_the_dataset_folder_is_loaded_by_datasets_without_a_network(run: Run, tm
     episodes = read_run(run).episodes
     assert [row["attempts"] for row in rows] == [[a.reply.text for a in e.attempts] for e in episodes]
     assert [row["messages"] for row in rows] == [list(e.transcript) for e in episodes]
-    assert verdicts(run, folder / "data" / "test-00000-of-00001.parquet") == own(run, 1, 2)
 
 
 def test_the_hub_s_reader_finds_the_figures_of_the_model_card(run: Run, tmp_path: Path) -> None:
-    from huggingface_hub import ModelCard
+    from huggingface_hub import ModelCard, ModelCardData
 
     export(run, "model-card", tmp_path / "README.md")
-    card = ModelCard.load(tmp_path / "README.md")
-    assert card.data.model_name == "some/model"
-    found = {result.metric_name.partition(" (")[0]: result.metric_value for result in card.data.eval_results}
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert isinstance(data, ModelCardData)
+    assert data.model_name == "some/model"
+    results = data.eval_results or []
+    found = {str(result.metric_name).partition(" (")[0]: result.metric_value for result in results}
     five = read_run(run).summary.five()
     assert found == {
         name: round(100 * five[column].value, 2)
         for column, name in zip(five, ("Acc@t1", "Acc@t2", "delta", "i->c", "c->i"), strict=True)
     }
-    assert {result.dataset_type for result in card.data.eval_results} == {f"embedded-{run.identity['task']['name']}"}
+    assert {result.dataset_type for result in results} == {f"embedded-{run.identity['task']['name']}"}
 
 
 def test_a_review_is_no_attempt_in_any_export(tmp_path: Path) -> None:
@@ -162,3 +171,18 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").read_text() == "mine"
     with pytest.raises(UserError, match=r"no --format 'parquet'; take lm-eval, inspect"):
         export(run, "parquet", tmp_path / "to")
+
+
+@pytest.mark.formats
+def test_lm_eval_itself_finds_the_files_and_makes_its_table_of_the_results(run: Run, tmp_path: Path) -> None:
+    from lm_eval.utils import get_results_filenames, get_sample_results_filenames, make_table
+
+    export(run, "lm-eval", tmp_path / "out")
+    files = [str(file) for file in (tmp_path / "out").rglob("*.json*")]
+    (results,) = get_results_filenames(files)
+    assert len(get_sample_results_filenames(files)) == 2
+    told = json.loads(Path(results).read_text())
+    table = make_table(told)
+    for turn in (1, 2):
+        figures = told["results"][f"embedded-{run.identity['task']['name']}_turn{turn}"]
+        assert f"{figures['acc,none']:.4f}" in table

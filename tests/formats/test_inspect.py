@@ -1,5 +1,7 @@
 """Inspect's logs. files/inspect/sums.eval was written by Inspect itself (made_by/inspect_logs.py)."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import shutil
@@ -24,9 +26,7 @@ LOG = Path(__file__).parent / "files" / "inspect" / "sums.eval"
 def test_without_inspect_ai_a_log_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "inspect_ai", None)
     monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
-    with pytest.raises(
-        UserError, match=r"is a log of Inspect's, and inspect_ai, .* pip install 'scorebench\[inspect\]'"
-    ):
+    with pytest.raises(UserError, match=r"is a log of Inspect's, .* pip install 'scorebench\[inspect\]'"):
         read_transcripts(LOG, SUMS)
     with pytest.raises(UserError, match=r"^inspect_ai, .* pip install 'scorebench\[inspect\]'"):
         export(made_run(tmp_path / "runs", "math"), "inspect", tmp_path / "run.eval")

@@ -1,5 +1,7 @@
 """A log of Inspect's (.eval), written by inspect_ai itself (the extra `inspect`)."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import math

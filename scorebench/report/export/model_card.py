@@ -25,7 +25,7 @@ def write(run: Exported, path: Path) -> None:
         eval_results=_results(run),
         tags=["scorebench", "self-correction"],
         pipeline_tag="text-generation",
-        **({"base_model": identity.model} if identity.training else {}),
+        base_model=identity.model if identity.training else None,
     )
     text = f"""# {identity.training or identity.model}
 

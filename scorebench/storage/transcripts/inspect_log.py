@@ -1,5 +1,7 @@
 """Inspect's logs, .eval and .json, read by inspect_ai itself (the extra `inspect`)."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import zipfile

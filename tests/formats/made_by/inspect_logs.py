@@ -6,6 +6,8 @@
 Three word problems of two turns, two epochs.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import sys

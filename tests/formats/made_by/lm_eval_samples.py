@@ -6,6 +6,8 @@
 Three word problems, two samples each, two filters, so that each problem stands twice in the file of samples.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import json
