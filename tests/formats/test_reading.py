@@ -61,8 +61,11 @@ def test_a_problem_is_found_by_its_text_and_not_by_lm_eval_s_count(tmp_path: Pat
 
 def test_a_name_decides_between_problems_of_the_same_text(tmp_path: Path) -> None:
     twins = (Problem("a", "What is 2 + 2?", "4"), Problem("b", "What is 2 + 2?", "4"))
-    row = {"doc_id": 0, "doc": {"question": "What is 2 + 2?", "id": "b"}, "resps": [["4"]]}
+    row: Any = {"doc_id": 0, "doc": {"question": "What is 2 + 2?", "id": "b"}, "resps": [["4"]]}
     assert told(read_transcripts(write(tmp_path / "x.jsonl", row), twins)) == [("b", 0, ["4"])]
+    del row["doc"]["id"]
+    (complaint,) = read_transcripts(write(tmp_path / "x.jsonl", row), twins).complaints
+    assert "holds the text of a and of b, which is the same" in str(complaint)
 
 
 def test_log_likelihoods_are_no_replies(tmp_path: Path) -> None:
@@ -88,6 +91,8 @@ def chat(*texts: Any, **fields: Any) -> dict[str, Any]:
         (chat([{"type": "text", "text": "What is\n2 + 2?"}], [{"type": "text", "text": "5"}]), ["5"]),
         (chat("What is 1 + 1?", "2", "What is 2 + 2?", "5", "Again.", "4"), ["5", "4"]),
         (chat("What is 1 + 1?", "2", "What is 2 + 2?", "5", id="sums/100"), ["5"]),
+        (chat("What is 3 * 5?", "15", "What is 2 + 2?", "5", id="SUMS/100"), ["5"]),
+        (chat("What is 2 + 2?", "5", id=101), ["5"]),
         ({"messages": [{"role": "system", "content": "Be brief."}, *chat("What is 2 + 2?", "4")["messages"]]}, ["4"]),
     ],
 )
@@ -111,6 +116,7 @@ def test_the_answers_behind_the_problem_are_the_attempts_of_a_chat(
         ({"messages": ["hello"]}, "no list of messages"),
         ({"question": "What is 2 + 2?", "answer": "4"}, "its fields: 'question', 'answer'"),
         ({}, "its fields: none"),
+        ({"task_id": "a", "prompt": "def a():", "test": "x", "entry_point": "a"}, "is a problem and holds no reply"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named_with_what_it_holds(tmp_path: Path, row: Any, says: str) -> None:

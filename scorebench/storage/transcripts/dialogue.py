@@ -20,8 +20,8 @@ class Dialogue:
 
     where: the place in the file, for complaints ("samples.jsonl, line 3").
     replies: the attempts, in order.
-    names: what the row calls its problem, the best name first. A number in it is the number of a problem.
-    statements: texts of which one may be the problem's own. A problem is found by its text before it is found by name.
+    names: what the row calls its problem, the best name first; an id, or the number at the end of one.
+    statements: texts of which one may be the problem's own.
     prompts: messages that may hold the problem's text, each with the number of the replies before it. Replies before
         the message with the problem answer examples, and are no attempts.
     values: the row, to be written back with its verdicts; None where the row holds more than this dialogue.

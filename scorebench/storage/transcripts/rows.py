@@ -120,6 +120,10 @@ def _request(row: Row) -> list[Dialogue]:
     raise UserError(f"{row.where} is a request of a batch and holds no reply: give the output of the batch.")
 
 
+def _benchmark(row: Row) -> list[Dialogue]:
+    raise UserError(f"{row.where} is a problem and holds no reply: give replies, and name the problems with --data.")
+
+
 def _named(row: Row, fields: Sequence[str]) -> tuple[Any, ...]:
     return tuple(row[field] for field in fields if field in row.values)
 
@@ -132,4 +136,5 @@ FORMATS: tuple[tuple[tuple[str, ...], Callable[[Row], list[Dialogue]]], ...] = (
     (("messages",), _messages),
     (("completion",), _program),
     (("solution",), _program),
+    (("prompt", "test", "entry_point"), _benchmark),
 )
