@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,13 @@ class Exported:
     def config(self) -> dict[str, Any]:
         """What the run was, as plain data."""
         return {**self.run.identity, "run": self.run.name, "packages": self.meta.get("packages") or {}}
+
+    @property
+    def started(self) -> datetime:
+        """When the run was started; for runs that do not say it, when its run.json was written."""
+        said = self.meta.get("started")
+        written = (self.run.folder / "run.json").stat().st_mtime
+        return datetime.fromisoformat(said) if said else datetime.fromtimestamp(written, UTC)
 
     def problems(self) -> dict[str, list[Episode]]:
         """The samples of each problem, in order."""

@@ -44,7 +44,7 @@ def _log(run: Exported) -> EvalLog:
     problems = list(run.problems())
     sampling = run.run.identity.get("sampling") or {}
     spec = EvalSpec(
-        created=_created(run),
+        created=run.started.isoformat(),
         task=run.task,
         task_id=run.run.name,
         task_version=str(run.run.identity["task"].get("version", "")),
@@ -59,10 +59,6 @@ def _log(run: Exported) -> EvalLog:
     )
     samples = [_sample(episode, identity.model) for episode in run.episodes]
     return EvalLog(status="success", eval=spec, results=_results(run), samples=samples)
-
-
-def _created(run: Exported) -> Any:
-    return run.meta.get("started") or "1970-01-01T00:00:00+0000"
 
 
 def _sample(episode: Episode, model: str) -> EvalSample:

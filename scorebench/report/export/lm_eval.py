@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,9 @@ def write(run: Exported, folder: Path) -> None:
 
     doc_id counts the problems of the run; `target` is empty, because a run does not store the references.
     """
-    model = run.summary.identity.model
-    place = folder / re.sub(r"[^A-Za-z0-9._-]", "_", model)
+    place = folder / _model_name(run)
     place.mkdir(parents=True)
-    date = _date(run)
+    date = run.started.strftime("%Y-%m-%dT%H-%M-%S.%f")
     hashes = {}
     for turn in range(1, run.summary.turns + 1):
         rows = [_row(number, samples, turn) for number, samples in enumerate(run.problems().values())]
@@ -41,13 +39,13 @@ def write(run: Exported, folder: Path) -> None:
     write_json(place / f"results_{date}.json", _results(run) | {"task_hashes": hashes})
 
 
+def _model_name(run: Exported) -> str:
+    """The model's name as the name of a folder, as lm-eval makes it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "__", run.summary.identity.model).lstrip(".") or "model"
+
+
 def _task(run: Exported, turn: int) -> str:
     return f"{run.task}_turn{turn}"
-
-
-def _date(run: Exported) -> str:
-    """When the run was started, as lm-eval writes it in names of files."""
-    return str(run.meta.get("started") or time.strftime("%Y-%m-%dT%H:%M:%S"))[:19].replace(":", "-") + ".000000"
 
 
 def _row(number: int, samples: list[Episode], turn: int) -> dict[str, Any]:
@@ -111,10 +109,10 @@ def _results(run: Exported) -> dict[str, Any]:
         "n-samples": dict.fromkeys(names, count),
         "config": {"model": identity.engine, "model_args": f"pretrained={identity.model}", "gen_kwargs": sampling},
         "git_hash": None,
-        "date": time.time(),
+        "date": run.started.timestamp(),
         "model_source": identity.engine,
         "model_name": identity.model,
-        "model_name_sanitized": re.sub(r"[^A-Za-z0-9._-]", "_", identity.model),
+        "model_name_sanitized": _model_name(run),
         "total_evaluation_time_seconds": str(identity.seconds),
     }
 
