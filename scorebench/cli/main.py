@@ -12,7 +12,7 @@ from scorebench import __version__
 from scorebench.api import registry, verbosity
 from scorebench.api.errors import UserError
 from scorebench.api.text import printable
-from scorebench.cli import data, doctor, grade, report, reproduce, run, train, view
+from scorebench.cli import data, doctor, export, grade, report, reproduce, run, train, view
 from scorebench.cli.flags import Command, with_flags_of, with_levels
 from scorebench.cli.preview import with_previews
 
@@ -48,6 +48,7 @@ COMMANDS: dict[str, Command] = {
     "grade": grade.grade,
     "validate": grade.validate,
     "regrade": grade.regrade,
+    "export": export.export,
     "view": view.view,
     "plots": view.draw_plots,
     "data": data.make_data,

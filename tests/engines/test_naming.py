@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ def test_ways_to_name_a_model(flags: dict[str, Any]) -> None:
     assert settings(**flags) == Settings(method=["base"], task=["math"], model="org/m", engine="hf", dtype="bfloat16")
 
 
-def test_a_colon_that_follows_no_engine_is_part_of_the_name() -> None:
+def test_a_colon_that_follows_no_engine_is_part_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hf").mkdir()
+    monkeypatch.chdir(tmp_path)
     assert settings(model="org/m:latest").model == "org/m:latest"
     assert settings(model="openai:qwen2.5:7b").model == "qwen2.5:7b"
     assert settings(model="./hf").engine == "auto"

@@ -89,7 +89,7 @@ GOOD = {"task_id": 11, "completion": "x"}
         ({"task_id": "MBPP/5000", "completion": "x"}, "'MBPP/5000', which is no problem"),
         ({"task_id": True, "completion": "x"}, "True, which is no problem"),
         ({"completion": "x"}, "has no field 'id' or 'task_id'"),
-        ({"task_id": 12}, "has no field 'attempts', 'completion' or 'solution'"),
+        ({"task_id": 12}, "is in no format that can be graded (its fields: 'task_id')"),
         ({"task_id": 12, "completion": None}, "None where a reply should be"),
         ({"id": 12, "attempts": []}, "no list of replies"),
         ({"id": 12, "attempts": "x"}, "no list of replies"),
