@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_run import SHORT, command, rows, rows_done, scorebench, steps_done
+from tests.signals import heed_ctrl_c
 
 TRAIN = ("run", "--method", "score", "--task", "math", *SHORT, "--limit", "40")
 PLAY = ("run", "--method", "base", "--task", "math")
@@ -25,13 +26,21 @@ def interrupted(words: tuple[str, ...], folder: Path, when: Callable[[], bool], 
     """
     with (folder / "stderr").open("w") as log:
         process = subprocess.Popen(
-            command(*words), cwd=folder, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+            command(*words),
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=heed_ctrl_c,
         )
         while not when() and process.poll() is None:
             time.sleep(0.02)
         assert process.poll() is None, "it had ended before it could be interrupted"
         (os.killpg if everyone else os.kill)(process.pid, signal.SIGINT)
-        status = process.wait(timeout=120)
+        try:
+            status = process.wait(timeout=120)
+        finally:
+            process.kill()
     return status, (folder / "stderr").read_text()
 
 

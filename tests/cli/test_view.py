@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.page.made import episode, store
+from tests.signals import heed_ctrl_c
 
 MISTAKES = [
     (["plots"], "There are no runs"),
@@ -74,14 +75,18 @@ def test_bad_mathtext_and_a_damaged_run_end_neither_plots_nor_the_page(tmp_path:
 def test_a_folder_is_served_until_ctrl_c(tmp_path: Path) -> None:
     store(tmp_path / "results", [episode("p", "01")])
     words = [sys.executable, "-m", "scorebench", "view", "--serve", "--port", "0"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as serving:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_ctrl_c) as serving:
         assert serving.stdout is not None
-        address = serving.stdout.readline().split()[0]
-        assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address, timeout=120) as answer:
-            assert b"scorebench" in answer.read()
-        os.kill(serving.pid, signal.SIGINT)
-        said, complained = serving.communicate(timeout=120)
+        try:
+            address = serving.stdout.readline().split()[0]
+            assert address.startswith("http://127.0.0.1:")
+            with urllib.request.urlopen(address, timeout=120) as answer:
+                assert b"scorebench" in answer.read()
+            os.kill(serving.pid, signal.SIGINT)
+            said, complained = serving.communicate(timeout=120)
+        finally:
+            serving.kill()
     assert serving.returncode == 0
     assert "Stopped." in said
     assert "Traceback" not in complained
