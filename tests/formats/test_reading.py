@@ -127,6 +127,13 @@ def test_a_row_that_cannot_be_read_is_named_with_what_it_holds(tmp_path: Path, r
     assert [t.problem.id for t in found.read] == ["sums/101"]
 
 
+def test_a_message_that_calls_a_tool_is_no_attempt(tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]}
+    asked, answer = chat("What is 2 + 2?", "4")["messages"]
+    row = {"messages": [asked, call, {"role": "tool", "content": "What is 3 * 5?", "tool_call_id": "1"}, answer]}
+    assert told(read_transcripts(write(tmp_path / "x.jsonl", row), SUMS)) == [("sums/100", 0, ["4"])]
+
+
 def test_the_longest_text_is_the_problem_s_and_it_stands_alone(tmp_path: Path) -> None:
     problems = (Problem("a", "1 + 1", "2"), Problem("b", "1 + 1 + 3", "5"))
     rows = [chat("What is 1 + 1 + 3?", "5"), chat("What is 1 + 1?", "2")]

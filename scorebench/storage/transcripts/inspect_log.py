@@ -51,7 +51,10 @@ def dialogues_of_log(file: Path) -> Iterator[Dialogue | UserError]:
 
 def _dialogue(sample: EvalSample, where: str) -> Dialogue:
     places = (sample.metadata or {}).get(ATTEMPTS)
-    messages = [{"role": message.role, "content": message.text} for message in sample.messages]
+    messages = [
+        {"role": message.role, "content": message.text, "tool_calls": getattr(message, "tool_calls", None)}
+        for message in sample.messages
+    ]
     if sample.error and not any(message["role"] == "assistant" for message in messages):
         raise UserError(f"{where} has no reply, because it failed ({sample.error.message!r:.120}): run it again.")
     prompts, replies = chat_of(messages, where)

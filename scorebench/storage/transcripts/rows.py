@@ -62,7 +62,7 @@ def _messages(row: Row) -> list[Dialogue]:
 
 
 def chat_of(messages: Any, where: str) -> tuple[tuple[tuple[str, int], ...], tuple[Reply, ...]]:
-    """A chat as the prompts and the replies of a Dialogue."""
+    """A chat as the prompts and the replies of a Dialogue. A message that calls a tool is no reply."""
     if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
         raise UserError(f"{where} has no list of messages as 'messages': mend or remove it.")
     prompts: list[tuple[str, int]] = []
@@ -70,7 +70,8 @@ def chat_of(messages: Any, where: str) -> tuple[tuple[tuple[str, int], ...], tup
     for message in messages:
         text = text_of(message.get("content"))
         if message.get("role") == "assistant":
-            replies.append(reply_of(text, where))
+            if not message.get("tool_calls"):
+                replies.append(reply_of(text, where))
         elif isinstance(text, str):
             prompts.append((text, len(replies)))
     if not replies:
