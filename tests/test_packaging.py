@@ -65,12 +65,12 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
         assert f"scorebench/{name}" in packed
 
 
-def test_the_sdist_has_the_tests_the_pages_and_the_examples(built: Path) -> None:
+def test_the_sdist_has_the_tests_the_pages_the_examples_and_the_recipes(built: Path) -> None:
     (made,) = built.glob("*.tar.gz")
     with tarfile.open(made) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     pages = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "pyproject.toml"}
-    assert names >= pages | tracked("docs", "examples", "benchmarks", "tests/exploits")
+    assert names >= pages | tracked("docs", "examples", "recipes", "benchmarks", "tests/exploits")
 
 
 def test_the_metadata_says_who_where_and_which_extras(wheel: zipfile.ZipFile) -> None:
