@@ -15,10 +15,11 @@ import os
 import threading
 
 from scorebench.api.types import Reading, Verdict
-from scorebench.grading.math.compare import Decision, compare
+from scorebench.grading.math.compare import compare
 from scorebench.grading.math.extract import find_answer
 from scorebench.grading.math.limits import MAX_LENGTH, over_limit
 from scorebench.grading.math.normalise import normalise
+from scorebench.grading.math.values import Decision
 from scorebench.grading.math.worker_pool import PoolError, TooSlow, WorkerPool
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@ r"""One spelling for what can be spelled in many ways: \dfrac, \left(, 10,\!000,
 
 The steps run in order. Each has a name, so that a verdict that differs from Math-Verify's own can be put down to the
 step that made the difference (tests/grading/math/test_audit.py). A step changes how an answer is written, never what
-it says. Text in \text{...} is kept where it holds words; those are read in compare.py and units.py.
+it says. Text in \text{...} is kept where it holds words; those are read in words.py and units.py.
 """
 
 from __future__ import annotations
@@ -227,17 +227,9 @@ _names_of_commands = _rewriter(
      lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}"),
 )  # fmt: skip
 
-_BASES = {
-    "two": "2",
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-    "nine": "9",
-    "ten": "10",
-}
+NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+                "twelve")  # fmt: skip
+_BASES = {word: str(base) for base, word in enumerate(NUMBER_WORDS) if 2 <= base <= 10}
 _ARGUMENT = r"(?:\\(?:pi|alpha|beta|theta|infty)(?![A-Za-z])|[^\s{}\\])"
 _tex_arguments = _rewriter(
     (r"(?<![\\A-Za-z])sqrt(?![A-Za-z])", r"\\sqrt"),

@@ -73,6 +73,12 @@ def read_statement(text: str) -> Statement | None:
     return Statement(None, sides) if all(map(is_constant, sides)) else None
 
 
+def last_value_of(text: str) -> str:
+    """The last value that a statement gives; the text itself where it is an equation."""
+    statement = read_statement(text)
+    return statement.values[-1] if statement else text
+
+
 def is_name(side: str) -> bool:
     """Whether the left side of an equation names what the right side is the value of."""
     if _NAME.fullmatch(side) or side in ("e", "i"):

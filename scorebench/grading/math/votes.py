@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import threading
 
-from scorebench.grading.math.compare import plain_number
 from scorebench.grading.math.grader import same_answer
 from scorebench.grading.math.limits import MAX_LENGTH
 from scorebench.grading.math.normalise import normalise
+from scorebench.grading.math.values import plain_number
 
 
 class _Ballot:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from scorebench.grading.math.compare import Decision
+from scorebench.grading.math.values import Decision
 
 
 def double(number: int) -> int:
