@@ -143,7 +143,9 @@ def test_ends_and_limits_are_those_of_hf(math_engine: Any, hf: HFEngine) -> None
     for sampling in samplings:
         ours, theirs = ask(hf, "what is 3+4?", sampling), ask(math_engine, "what is 3+4?", sampling)
         assert theirs == replace(ours, logprobs=theirs.logprobs, computed_tokens=theirs.computed_tokens)
-        assert len(theirs.logprobs) == theirs.tokens > 0
+        # A stop inside a token leaves ids that were not sampled, so that reply has no log-probabilities.
+        assert len(theirs.logprobs) == len(ours.logprobs)
+        assert theirs.tokens > 0
     long = tuple([5] * 5000)
     assert asyncio.run(math_engine.reply(long, (), GREEDY, 0)) == asyncio.run(hf.reply(long, (), GREEDY, 0))
 
