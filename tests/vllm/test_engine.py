@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from scorebench.api.errors import UserError
+from scorebench.api.errors import PromptTooLongError, UserError
 from scorebench.api.protocols import Engine, Source
 from scorebench.api.types import Episode, Message, Reply, Sampling
 from scorebench.dialogue.player import EpisodeRequest, Player
@@ -147,7 +147,9 @@ def test_ends_and_limits_are_those_of_hf(math_engine: Any, hf: HFEngine) -> None
         assert len(theirs.logprobs) == len(ours.logprobs)
         assert theirs.tokens > 0
     long = tuple([5] * 5000)
-    assert asyncio.run(math_engine.reply(long, (), GREEDY, 0)) == asyncio.run(hf.reply(long, (), GREEDY, 0))
+    for engine in (math_engine, hf):
+        with pytest.raises(PromptTooLongError, match="5,000 tokens"):
+            asyncio.run(engine.reply(long, (), GREEDY, 0))
 
 
 def test_a_prompt_that_goes_on_is_not_computed_again(math_engine: Any) -> None:
