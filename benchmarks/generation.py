@@ -27,7 +27,7 @@ from transformers import AutoTokenizer, ContinuousBatchingConfig, GenerationConf
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scorebench import embedded
 from scorebench.api.types import Sampling
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 
 SLOTS = 32
 FEW = 48  # dialogues for continuous batching

@@ -28,7 +28,7 @@ from transformers import AutoModelForCausalLM, Qwen2Config
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scorebench.api.types import Problem, Sampling
 from scorebench.dialogue.player import Player
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.methods.score import score
 from scorebench.training.objective import Stage
 from scorebench.training.optimizer import adam

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scorebench import embedded
 from scorebench.api.types import Problem, Sampling
 from scorebench.dialogue.player import Player
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.methods.score import score
 from scorebench.tasks.math import task
 from scorebench.training.objective import Stage

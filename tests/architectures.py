@@ -20,7 +20,7 @@ import torch
 
 from scorebench.api.errors import UserError
 from scorebench.api.types import Reply, Sampling
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.engines.logits import decoder_of, logits_of
 from tests import tiny
 

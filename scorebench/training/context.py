@@ -15,7 +15,7 @@ from scorebench.api.progress import say
 from scorebench.api.protocols import ModelSpec, PolicyEngine, Task
 from scorebench.api.types import Problem
 from scorebench.dialogue.player import seed_of
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.training.monitor import Watch
 
 

@@ -16,7 +16,7 @@ from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Episode, Message, Problem, Reply, Sampling
 from scorebench.dialogue.identity import method_identity
 from scorebench.dialogue.player import EpisodeRequest, Player
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.engines.replay import open_engine
 from scorebench.evaluation.runner import evaluate
 from scorebench.methods.base import Base

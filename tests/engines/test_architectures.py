@@ -13,7 +13,7 @@ import torch
 
 from scorebench.api.errors import UserError
 from scorebench.api.types import Sampling
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.engines.logits import decoder_of
 from scorebench.training.logprobs import token_stats
 from scorebench.training.update import _check_drift

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Reply, Sampling
-from scorebench.engines.hf_opener import open_engine
+from scorebench.engines.hf.opener import open_engine
 from scorebench.engines.identity import model_identity
 from scorebench.methods.score import score
 from scorebench.training.trainer import train, training_of

@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from scorebench.api.errors import PromptTooLongError
 from scorebench.api.types import Message, Reply, Sampling
-from scorebench.engines.hf import HFEngine
-from scorebench.engines.sampling import draw
+from scorebench.engines.hf.engine import HFEngine
+from scorebench.engines.hf.sampling import draw
 from scorebench.engines.stops import cut_at_stop
 from tests import tiny
 

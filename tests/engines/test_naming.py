@@ -61,7 +61,7 @@ def test_contradictions_are_refused(flags: dict[str, Any], says: str) -> None:
 
 
 def test_what_is_left_over_is_for_the_engine(tmp_path: Any) -> None:
-    from scorebench.engines.openai import open_engine
+    from scorebench.engines.remote.openai import open_engine
 
     made = settings(model="openai:m", model_args="timeout=5,base_url=http://a/v1?x=1,batch_size=3")
     assert made.batch_size == 3

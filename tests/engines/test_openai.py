@@ -21,8 +21,8 @@ from scorebench.api.errors import EngineError, PromptTooLongError, UserError
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Episode, Message, Problem, Reply, Sampling
 from scorebench.dialogue.player import EpisodeRequest, Player
-from scorebench.engines.endpoint import Options, address_and_key, asked_wait, place
-from scorebench.engines.openai import OpenAIEngine, open_engine
+from scorebench.engines.remote.endpoint import Options, address_and_key, asked_wait, place
+from scorebench.engines.remote.openai import OpenAIEngine, open_engine
 from scorebench.methods.base import Base
 from tests.failing_endpoint import (
     Action,
@@ -50,7 +50,7 @@ def _no_other_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("scorebench.engines.openai._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("scorebench.engines.remote.openai._FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -420,7 +420,7 @@ def test_a_wait_that_was_asked_for_is_kept(endpoint: FailingEndpoint) -> None:
     ],
 )
 def test_how_long_to_wait(headers: dict[str, str], seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorebench.engines.endpoint.time.time", lambda: 1_000_000.0)
+    monkeypatch.setattr("scorebench.engines.remote.endpoint.time.time", lambda: 1_000_000.0)
     assert asked_wait(headers) == seconds
 
 
@@ -528,7 +528,7 @@ def test_a_dialogue_that_waits_for_another_try_holds_no_place(
                 break
             await sleep(0.01)
 
-    monkeypatch.setattr("scorebench.engines.openai.asyncio.sleep", pause)
+    monkeypatch.setattr("scorebench.engines.remote.openai.asyncio.sleep", pause)
     endpoint.plan = lambda call: refuses(500) if is_first(call) and not call.tries else answers
     assert len(play(engine(endpoint, places=1), 20)) == 20
     assert [is_first(call) for call in endpoint.calls[-3:]] == [True] * 3

@@ -13,9 +13,9 @@ import torch
 from scorebench.api.protocols import Engine
 from scorebench.api.types import Episode, Problem, Sampling
 from scorebench.dialogue.player import EpisodeRequest, Player
-from scorebench.engines.endpoint import Options
-from scorebench.engines.hf import HFEngine
-from scorebench.engines.openai import OpenAIEngine
+from scorebench.engines.hf.engine import HFEngine
+from scorebench.engines.remote.endpoint import Options
+from scorebench.engines.remote.openai import OpenAIEngine
 from scorebench.methods.base import Base
 from tests import tiny
 from tests.failing_endpoint import Action, Call, FailingEndpoint, completion, refuses, says

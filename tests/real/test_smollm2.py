@@ -15,7 +15,7 @@ from scorebench.api import registry
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Problem, Reply, Sampling, Verdict
 from scorebench.cli.main import app
-from scorebench.engines.hf_opener import open_engine
+from scorebench.engines.hf.opener import open_engine
 from scorebench.tasks.math import Math
 from tests.hub import real_data
 

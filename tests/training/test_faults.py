@@ -18,7 +18,7 @@ from scorebench.api.errors import EngineError, UserError
 from scorebench.api.types import Attempt, Episode, Message, Reply, Sampling, Verdict
 from scorebench.dialogue import player as players
 from scorebench.dialogue.player import NO_REPLY, EpisodeRequest, Player
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.methods.base import Base
 from scorebench.methods.score import offline, score, single_turn
 from scorebench.methods.star import Star

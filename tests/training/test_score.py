@@ -15,7 +15,7 @@ import torch
 
 from scorebench.api.types import Sampling
 from scorebench.dialogue.player import Player
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.methods.base import Base
 from scorebench.methods.score import ScoreConfig, from_preset, score
 from scorebench.training import checkpoint

@@ -17,7 +17,7 @@ from scorebench.api.errors import PromptTooLongError, UserError
 from scorebench.api.protocols import Engine, Source
 from scorebench.api.types import Episode, Message, Reply, Sampling
 from scorebench.dialogue.player import EpisodeRequest, Player
-from scorebench.engines.hf import HFEngine
+from scorebench.engines.hf.engine import HFEngine
 from scorebench.engines.loading import load_model, load_tokenizer
 from scorebench.methods.base import Base
 from scorebench.tasks.math import task

@@ -21,8 +21,8 @@ import openai
 from scorebench.api.errors import EngineError, PromptTooLongError, UserError
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Message, Reply, Sampling
-from scorebench.engines.answers import Answer, HTTPError, NotWholeError, answer_in, body_of, bound_error
-from scorebench.engines.endpoint import (
+from scorebench.engines.remote.answers import Answer, HTTPError, NotWholeError, answer_in, body_of, bound_error
+from scorebench.engines.remote.endpoint import (
     OnlyStreamsError,
     Options,
     ParameterError,

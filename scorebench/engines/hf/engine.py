@@ -18,12 +18,12 @@ import torch
 from scorebench.api.chat import Chat
 from scorebench.api.errors import EngineError, UserError
 from scorebench.api.types import Message, Reply, Sampling
-from scorebench.engines.cached import CachedModel, check_playable
 from scorebench.engines.context import beyond_context, context_of
+from scorebench.engines.hf.cached import CachedModel, check_playable
+from scorebench.engines.hf.rope import long_from
+from scorebench.engines.hf.rows import Row
+from scorebench.engines.hf.sampling import draw, uniforms
 from scorebench.engines.loading import end_ids
-from scorebench.engines.rope import long_from
-from scorebench.engines.rows import Row
-from scorebench.engines.sampling import draw, uniforms
 
 _PREFILL_TOKENS = 8192  # prompt tokens in one forward pass, padding included: bounds the memory of a prefill
 

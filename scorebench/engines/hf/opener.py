@@ -16,7 +16,7 @@ class _Opener:
 
     def __call__(self, spec: ModelSpec) -> Engine:
         """The engine, with the model on its device. batch_size: 256 dialogues on a GPU, 64 elsewhere, by default."""
-        from scorebench.engines.hf import HFEngine
+        from scorebench.engines.hf.engine import HFEngine
 
         model = load_model(spec)
         slots = spec.batch_size or (256 if model.device.type == "cuda" else 64)

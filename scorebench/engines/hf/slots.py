@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from scorebench.engines import masks
+from scorebench.engines.hf import masks
 
 
 class _SlotLayer(CacheLayerMixin):

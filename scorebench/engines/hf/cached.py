@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from scorebench.api.errors import UserError
-from scorebench.engines.slots import SlotCache
+from scorebench.engines.hf.slots import SlotCache
 
 # How far log-probabilities with the cache may be from those without, in nats, as the mean over the vocabulary.
 _LIMIT_FLOAT32, _LIMIT_HALF = 1e-2, 0.25

@@ -1,0 +1,1 @@
+"""The hf engine: a model of transformers, played in this process."""

@@ -1,0 +1,1 @@
+"""Models behind an endpoint of the OpenAI kind."""
