@@ -180,7 +180,8 @@ class Score:
             reward = sum(weight * share for weight, share in zip(stage.reward, row["correct"], strict=True))
             monitor.advance(reward, stats.kl_T, row, rollout, stage)
             right = " -> ".join(f"{100 * share:.0f}" for share in row["correct"])
-            tell(state.step, f"right {right} %, KL {stats.kl_T[0]:.2f}")
+            copies = 100 * row["unchanged"]
+            tell(state.step, f"right {right} %, KL {stats.kl_T[0]:.2f}, copies {copies:.0f} %")
         state.finish()
 
     async def _rollout(

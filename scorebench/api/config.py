@@ -26,7 +26,8 @@ def checked(model: type[M], values: Mapping[str, Any], where: str, assigned: Seq
         return model.model_validate(values)
     except ValidationError as fault:
         faults = fault.errors()
-        first = next((f for f in faults if _name(f, values) in assigned), faults[0])
+        unknown = (f for f in faults if f["type"] == "extra_forbidden")  # told before what a wrong name leaves out
+        first = next((f for f in faults if _name(f, values) in assigned), next(unknown, faults[0]))
         name = _name(first, values)
         if first["type"] == "extra_forbidden":
             raise UserError(f"In {where}, there is no {_shown(name)}; {_hint(name, model.model_fields)}") from fault

@@ -52,9 +52,10 @@ class Session:
     @property
     def source(self) -> Source:
         """Embedded problems go with the embedded model, the hub's with a named one; --data overrides both."""
-        if self.settings.data and str(self.settings.data) != "embedded":
-            return Source("folder", self.settings.data)
-        return Source("hub" if self.settings.model and not self.settings.data else "embedded")
+        data = self.settings.data
+        if data is None:
+            return Source("hub" if self.settings.model else "embedded")
+        return Source(kind) if (kind := str(data)) in ("embedded", "hub") else Source("folder", data)
 
     def run(self) -> list[tuple[dict[str, Any], list[Episode]]]:
         """All runs asked for, in order: run.json's content and the episodes of each.

@@ -22,7 +22,7 @@ def _split(value: Any) -> Any:
 
 def _device(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", value):
-        raise PydanticCustomError("device", "there is no such device, take auto, cpu, cuda, cuda:1 or mps")
+        raise PydanticCustomError("device", "must be auto, cpu, cuda, cuda:1 or mps")
     return value
 
 
@@ -101,7 +101,7 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
     if isinstance(merged.get("task_args"), str):
         merged["task_args"] = pairs_of(merged["task_args"], "--task-args")
     for needed in ("method", "task"):
-        if needed not in merged:
+        if needed not in merged and merged.keys() <= Settings.model_fields.keys():
             raise UserError(f"--{needed} is missing; `scorebench {needed}s` lists what there is.")
     return checked(Settings, merged, "the flags" if config is None else f"the flags or {config}")
 

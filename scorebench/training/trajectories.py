@@ -131,6 +131,8 @@ async def collect_trajectories(
         _mend(path)
     distributed.together()
     collection = Trajectories(path, problems, dialogues)
+    # All have looked before any writes: the shares are made of what is missing, and must be of the same list.
+    distributed.together()
     done, played = collection.present(), 0
     title = f"{path.parent.name}: dialogues"
     with _appending(own_file(path, distributed.own())) as write, progress(title, dialogues, done) as tell:

@@ -157,17 +157,29 @@ def test_model_args_help_names_what_an_engine_takes() -> None:
         ({"model": "./no-such-folder"}, "There is no folder ./no-such-folder"),
         ({"model": "/no/such/folder"}, "There is no folder /no/such/folder"),
         ({"model": "a/b/c"}, "There is no folder a/b/c"),
+        ({"device": "gpu"}, "device must be auto, cpu, cuda, cuda:1 or mps (given: 'gpu')"),
+        ({"method": None, "methd": "base"}, "there is no methd; did you mean method?"),
     ],
 )
 def test_a_wrong_value_in_a_file_of_flags_is_one_plain_sentence(
     tmp_path: Path, given: dict[str, Any], says: str
 ) -> None:
     file = tmp_path / "run.yaml"
-    file.write_text(json.dumps({"method": "base", "task": "math", **given}))
+    flags = {"method": "base", "task": "math", **given}
+    file.write_text(json.dumps({name: value for name, value in flags.items() if value is not None}))
     with pytest.raises(UserError) as complaint:
         settings_from({}, file)
     assert says in str(complaint.value)
     assert "\n" not in str(complaint.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"), [(None, "embedded"), ("embedded", "embedded"), ("hub", "hub"), ("a", "folder")]
+)
+def test_data_names_the_hub_the_embedded_world_or_a_folder(data: str | None, kind: str) -> None:
+    from scorebench.evaluation.session import Session
+
+    assert Session(settings_from({"method": "base", "task": "math", "data": data}, None)).source.kind == kind
 
 
 @pytest.mark.parametrize(
