@@ -8,8 +8,10 @@ import json
 import math
 import tracemalloc
 from collections import Counter
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from scorebench.dialogue.player import Player
 from scorebench.methods.base import Base
 from scorebench.methods.pair_sft import pairs
 from scorebench.methods.star import _examples, own_corrections
+from scorebench.training import trajectories
 from scorebench.training.sft import SFTConfig, _step
 from scorebench.training.trajectories import (
     Example,
@@ -178,3 +181,32 @@ def test_texts_of_any_kind_come_back(tmp_path: Path) -> None:
     odd += [Example("\ud800", "gold", None, None, (), (2,))]
     assert list(write_examples(tmp_path / "examples.jsonl", odd)) == odd
     assert all(json.loads(line) for line in (tmp_path / "examples.jsonl").read_text().splitlines())
+
+
+def test_all_processes_have_looked_before_any_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their shares are made of what is missing. Were one to look after another had written, the lists would differ."""
+    events: list[str] = []
+    look, append = trajectories.Trajectories.__init__, trajectories._appending
+
+    def looking(self: Any, *args: Any) -> None:
+        events.append("look")
+        look(self, *args)
+
+    def appending(path: Path) -> Any:
+        events.append("write")
+        return append(path)
+
+    monkeypatch.setattr(trajectories.Trajectories, "__init__", looking)
+    monkeypatch.setattr(trajectories, "_appending", appending)
+    monkeypatch.setattr(trajectories.distributed, "together", lambda: events.append("wait"))
+
+    class Nobody:
+        engine = SimpleNamespace(at_once=1)
+
+        async def episodes(self, jobs: Any, at_once: int) -> AsyncIterator[Any]:
+            for _ in ():
+                yield
+
+    player: Any = Nobody()
+    asyncio.run(trajectories.collect_trajectories(tmp_path / "dialogues.jsonl", player, [], 0))
+    assert events == ["wait", "look", "wait", "write", "wait"]
