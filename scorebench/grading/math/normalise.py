@@ -247,6 +247,12 @@ _tex_arguments = _rewriter(
 )
 
 
+_ordinals = _rewriter(
+    # The end of an ordinal number: 4th, 4^{th}, 4^{\text{th}}.
+    (r"^(\d+) ?\^? ?\{? ?(?:\\text ?\{ ?)?(?:st|nd|rd|th)(?: ?\})* ?$", r"\1"),
+)
+
+
 def _mixed(match: re.Match[str]) -> str:
     sign, whole = match[1] or "", int(match[2])
     top, bottom = (int(match[3]), int(match[4])) if match[3] else (int(match[5]), int(match[6]))
@@ -301,6 +307,7 @@ STEPS: dict[str, Callable[[str], str]] = {
     "spaces": _spaces,
     "commands": _names_of_commands,
     "roots": _root_brackets,
+    "ordinals": _ordinals,
     "arguments": _tex_arguments,
     "numbers": _numbers,
     "words": _words,
