@@ -156,7 +156,7 @@ def bad_data(folder: Path) -> None:
         (["run", "--method", "base", "--task", "math", "--engine", "vlm"], "no engine 'vlm'"),
         (["run", "--method", "base", "--task", "math", "--device", "cuda"], "no GPU"),
         (["run", "--method", "base", "--task", "math", "--dtype", "float"], "no dtype"),
-        (["run", "--method", "base", "--task", "math", "--device", "gpu"], "take auto, cpu, cuda, cuda:1 or mps"),
+        (["run", "--method", "base", "--task", "math", "--device", "gpu"], "must be auto, cpu, cuda, cuda:1 or mps"),
         (["run", "--method", "base", "--task", "math", "--reading", "strictly"], "'loose' or 'strict'"),
         (["run", "--method", "base", "--task", "mbpp", "--reading", "strict"], "one way to read replies"),
         (["run", "--method", "base", "--task", "math", "--task-args", "difficulty=3"], "it takes none"),
