@@ -51,7 +51,6 @@ def draw_plots(
     out: Out = Path("results"),
 ) -> None:
     """Plots of all runs and trainings, as PNG and SVG: accuracy, flips, edit distances, training curves."""
-    from scorebench.api.progress import progress
     from scorebench.report import gallery, plots
     from scorebench.report.page.stored import read_stored
 
@@ -60,19 +59,12 @@ def draw_plots(
     trainings = gallery.of_trainings(out / "checkpoints")
     pictures = [*gallery.of_runs(stored.summaries), *trainings.pictures]
     complaints = [*stored.complaints, *trainings.complaints]
-    drawn = 0
-    with progress("plots", len(pictures)) as tell:
-        for done, picture in enumerate(pictures, start=1):
-            try:
-                figure = picture.draw()
-            except UserError as fault:
-                complaints.append(f"The plot {picture.name} is left out: {fault}")
-            else:
-                plots.save(figure, folder / f"{picture.name}.png")
-                drawn += 1
-            tell(done)
+    saved = 0
+    for picture, figure in gallery.drawn(pictures, complaints):
+        plots.save(figure, folder / f"{picture.name}.png")
+        saved += 1
     _complain(complaints)
-    print(f"{drawn} plots, as PNG and SVG, in {folder}")
+    print(f"{saved} plots, as PNG and SVG, in {folder}")
 
 
 def _complain(complaints: Sequence[str]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorebench.api.errors import UserError
+from scorebench.api.progress import progress
 from scorebench.report import plots
 from scorebench.report.baseline import Group, by_group, heading
 from scorebench.report.summary import RunSummary, pool_seeds
@@ -27,18 +28,31 @@ class Picture:
     draw: Callable[[], Figure]
 
 
+def drawn(pictures: Sequence[Picture], faults: list[str]) -> Iterator[tuple[Picture, Figure]]:
+    """Draws each picture. One that cannot be drawn is left out, and a sentence about it is added to `faults`."""
+    with progress("draw plots", len(pictures)) as tell:
+        for done, picture in enumerate(pictures, start=1):
+            try:
+                figure = picture.draw()
+            except UserError as fault:
+                faults.append(f"The plot {picture.name} is left out: {fault}")
+            else:
+                yield picture, figure
+            tell(done)
+
+
 def of_runs(summaries: Sequence[RunSummary]) -> list[Picture]:
     """Accuracy by attempt, flips and edit distances of each task, data and model; a line or panel a method."""
     pictures = []
     for group, runs in by_group(summaries).items():
         rows = pool_seeds(runs)
-        drawn: dict[str, Callable[[Sequence[RunSummary]], Figure]] = {"accuracy": plots.accuracy_by_turn}
+        kinds: dict[str, Callable[[Sequence[RunSummary]], Figure]] = {"accuracy": plots.accuracy_by_turn}
         if any(row.turns > 1 for row in rows):
-            drawn["flips"] = plots.flips
+            kinds["flips"] = plots.flips
         if any(row.edits.ratios.size for row in rows):
-            drawn["edits"] = plots.edit_histograms
+            kinds["edits"] = plots.edit_histograms
         word = plots.file_word(group)
-        pictures += [Picture(f"{name}-{word}", group, partial(draw, rows)) for name, draw in drawn.items()]
+        pictures += [Picture(f"{name}-{word}", group, partial(draw, rows)) for name, draw in kinds.items()]
     return pictures
 
 

@@ -95,20 +95,14 @@ def unpack(text: str) -> Any:
 
 def _drawn(pictures: Sequence[Picture]) -> tuple[list[dict[str, str]], list[str]]:
     """The plots as images with everything in their address, and a sentence for each that cannot be drawn."""
-    drawn, faults = [], []
-    with progress("draw plots", len(pictures)) as tell:
-        for done, picture in enumerate(pictures, start=1):
-            try:
-                figure = picture.draw()
-            except UserError as fault:
-                faults.append(f"The plot {picture.name} is left out: {fault}")
-            else:
-                text = io.StringIO()
-                plots.write_svg(figure, text)
-                code = base64.b64encode(text.getvalue().encode("utf-8", "replace")).decode()
-                drawn.append({"name": picture.name, "group": plots.file_word(picture.group), "image": code})
-            tell(done)
-    return drawn, faults
+    images: list[dict[str, str]] = []
+    faults: list[str] = []
+    for picture, figure in gallery.drawn(pictures, faults):
+        text = io.StringIO()
+        plots.write_svg(figure, text)
+        code = base64.b64encode(text.getvalue().encode("utf-8", "replace")).decode()
+        images.append({"name": picture.name, "group": plots.file_word(picture.group), "image": code})
+    return images, faults
 
 
 def _html(overview: dict[str, Any], packed: Sequence[str], pictures: Sequence[dict[str, str]]) -> str:
