@@ -109,7 +109,7 @@ def prompts(folder: Path, problems: list[Problem]) -> list[dict[str, Any]]:
 def trl_steps(kind: str, folder: Path, problems: list[Problem], samples: int, count: int) -> list[Step]:
     """`count` steps of one of TRL's trainers, after one that is not counted."""
     import trl  # type: ignore
-    from datasets import Dataset
+    from datasets import Dataset  # type: ignore
     from transformers import TrainerCallback
 
     rows = prompts(folder, problems)
