@@ -6,6 +6,9 @@ from __future__ import annotations
 METHODS = ("base", "self-refine", "pair-sft", "pair-sft+", "star", "star+", "score")
 ABLATIONS = ("rl-single-turn", "rl-multi-turn", "score-no-stage1", "score-no-shaping")
 ABLATIONS += ("score-star-stage2", "score-offline")
+# The same trainings with one setting changed, in a table of their own: D+ with as many right-right as wrong-right
+# examples, and gradients that are not clipped.
+VARIANTS = (("star+", "plus_ratio=1"), ("pair-sft+", "plus_ratio=1"), ("score", "max_grad_norm=none"))
 SEEDS = {"math": 5, "mbpp": 3, "humaneval": 3}
 
 # The pools that sequential and parallel sampling are drawn from.

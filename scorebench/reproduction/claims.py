@@ -202,6 +202,7 @@ CLAIMS: tuple[tuple[str, Callable[[Evidence, str], list[Finding]], tuple[str, ..
     ("Without the shaped reward the gain is less than SCoRe's", gains_less, ("score-no-shaping",), ("score",)),
 )
 LAST = "Sequential sampling beats parallel sampling at equal samples"
+STATEMENTS = (*(statement for statement, *_ in CLAIMS), LAST)
 
 
 def judge(evidence: Evidence) -> list[Claim]:

@@ -21,7 +21,7 @@ from scorebench.evaluation.settings import Settings
 from scorebench.report.rows import Row, to_csv
 from scorebench.report.summary import RunSummary, summarize
 from scorebench.reproduction.jobs import Job
-from scorebench.reproduction.page import TRIALS, read_trials
+from scorebench.reproduction.page import TRIALS, read_csv
 from scorebench.storage.files import replacing, write_json
 
 VALUES = (0.5, 1.0, 2.0)
@@ -95,7 +95,7 @@ def record(results: Mapping[Key, Mapping[float, RunSummary]], to: Path, trying: 
     choice = {key: choose({value: shared_reward(run) for value, run in own.items()}) for key, own in results.items()}
     if not choice:
         return choice
-    kept: list[Row] = [{**row} for row in read_trials(to / TRIALS) if (row["task"], row["method"]) not in choice]
+    kept: list[Row] = [{**row} for row in read_csv(to / TRIALS) if (row["task"], row["method"]) not in choice]
     rows = [_row(key, value, own[value], value == choice[key]) for key, own in results.items() for value in sorted(own)]
     with replacing(to / TRIALS) as part:
         part.write_text(to_csv([*kept, *rows]), encoding="utf-8")

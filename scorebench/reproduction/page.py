@@ -1,7 +1,8 @@
-"""The page of `scorebench reproduce`: what was measured, beside the paper, and which of its claims came out.
+"""The pages of `scorebench reproduce`: what was measured, beside the paper, and which of its claims came out.
 
-Every figure of the page is computed from rows; page.md.jinja has its words. Beside it lie the same figures as
-CSV (leaderboard, claims, scaling) and the plots.
+README.md has the verdict on every claim for every task, and a page for each task has its tables and plots. Every
+figure is computed from rows; index.md.jinja and task.md.jinja have the words. Beside the pages lie the same figures as
+CSV (leaderboard, claims, scaling). What stands there about tasks that were not asked for is kept.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from typing import Any
 
 from scorebench.report import plots
 from scorebench.report.baseline import heading
-from scorebench.report.compare import compare, leaderboard_csv
+from scorebench.report.compare import compare
 from scorebench.report.render import as_markdown, percent
-from scorebench.report.rows import to_csv
-from scorebench.report.scaling_curves import Curve, table_of, write_csv
+from scorebench.report.rows import Row, leaderboard, scaling_rows, to_csv, with_same_columns
+from scorebench.report.scaling_curves import Curve, table_of
 from scorebench.report.summary import RunSummary, pool_seeds
-from scorebench.reproduction import paper
-from scorebench.reproduction.claims import COPIES, MARGIN, NAMES, Claim, Evidence, claim_rows, judge
+from scorebench.reproduction import SEEDS, paper
+from scorebench.reproduction.claims import COPIES, MARGIN, NAMES, STATEMENTS, Claim, Evidence, claim_rows, judge
 from scorebench.statistics.metrics import spread
 from scorebench.storage.files import replacing
 
-TRIALS = "trials.csv"
+CLAIMS, LEADERBOARD, TRIALS = "claims.csv", "leaderboard.csv", "trials.csv"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class TaskResult:
     """What there is of one task.
 
     runs: a summary a run, in the order of the methods. curves: the scaling curves, a method each. training: a folder
-    with the log of a training of SCoRe, if there is one. missing: the jobs without a result, in words.
+    with the log of a training of SCoRe, if there is one. missing: the jobs without a result, in words. variants: a
+    summary for each run of a training with one setting changed.
     """
 
     task: str
@@ -41,6 +43,7 @@ class TaskResult:
     curves: Sequence[Curve] = ()
     training: Path | None = None
     missing: Sequence[str] = field(default=())
+    variants: Sequence[RunSummary] = ()
 
     @cached_property
     def rows(self) -> list[RunSummary]:
@@ -83,64 +86,84 @@ class TaskResult:
 
 
 def write_page(to: Path, results: Sequence[TaskResult], command: str, limit: int | None) -> Path:
-    """Writes the page, its tables and its plots into a folder, and returns the page.
+    """Writes the pages, their tables and their plots into a folder, and returns the first page, README.md.
 
-    results: tasks that have at least one run. command: what makes it again. limit: how many problems of a task were
-    looked at, where it was a trial; None for all. Trials of settings that lie in the folder are told on the page.
+    results: tasks that have at least one run. command: what makes them again. limit: how many problems of a task were
+    looked at, where it was a trial; None for all. Trials of settings that lie in the folder are told on the first page.
     """
-    runs = [run for result in results for run in result.runs]
-    _write(to / "leaderboard.csv", leaderboard_csv(runs))
-    _write(to / "claims.csv", to_csv([row for result in results for row in claim_rows(result.task, result.claims)]))
-    write_csv(to / "scaling.csv", [curve for result in results for curve in result.curves])
+    runs = [run for result in results for run in [*result.runs, *result.variants]]
+    tasks = {result.task for result in results}
+    claims = [row for result in results for row in claim_rows(result.task, result.claims)]
+    curves = [row for result in results for c in result.curves for row in scaling_rows(c.identity, c.scaling)]
+    for name, rows in {CLAIMS: claims, LEADERBOARD: leaderboard(runs), "scaling.csv": curves}.items():
+        others: list[Row] = [{**row} for row in read_csv(to / name) if row["task"] not in tasks]
+        _write(to / name, to_csv(with_same_columns(sorted([*rows, *others], key=_place))))
     for result in results:
         _draw(to / "plots", result)
+        _write(to / f"{result.task}.md", task_page(result, command, limit))
     page = to / "README.md"
-    _write(page, page_text(results, command, limit, read_trials(to / TRIALS)))
+    measured = list(dict.fromkeys(row["task"] for row in read_csv(to / LEADERBOARD)))
+    _write(page, index_page(measured, read_csv(to / CLAIMS), read_csv(to / TRIALS)))
     return page
 
 
-def page_text(results: Sequence[TaskResult], command: str, limit: int | None, trials: Sequence[dict[str, str]]) -> str:
-    """The page as Markdown."""
+def index_page(tasks: Sequence[str], claims: Sequence[dict[str, str]], trials: Sequence[dict[str, str]]) -> str:
+    """The first page as Markdown, from the tasks that were measured and the rows of claims.csv and trials.csv."""
+    outcomes = {(row["task"], int(row["claim"])): row["outcome"] for row in claims}
+    return _rendered("index", tasks=tasks, outcomes=outcomes, statements=STATEMENTS, trials=trials)
+
+
+def task_page(result: TaskResult, command: str, limit: int | None) -> str:
+    """The page of a task as Markdown."""
+    changed = {run.identity.method for run in result.variants}
+    pairs = [*(run for run in result.runs if run.identity.method in changed), *result.variants]
+    return _rendered(
+        "task",
+        result=result,
+        command=command,
+        limit=limit,
+        tables=compare(result.runs, "md", "base" if _has_base(result) else None, tags=()).strip(),
+        variants=compare(pairs, "md", tags=()).strip() if result.variants else "",
+        scaling=as_markdown([table_of("Scaling", result.curves)]).strip() if result.curves else "",
+    )
+
+
+def _rendered(template: str, **words: Any) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    words: dict[str, Any] = {
-        "results": results,
-        "command": command,
-        "limit": limit,
-        "trials": trials,
-        "names": list(NAMES.values()),
-        "margin": percent(MARGIN),
-        "copies": percent(COPIES),
-        "paper_model": paper.model,
-        "benchmark": paper.BENCHMARKS.get,
-        "percent": percent,
-        "tables": lambda result: _below(compare(result.runs, "md", "base" if _has_base(result) else None, tags=())),
-        "scaling": lambda result: _below(as_markdown([table_of("Scaling", result.curves)])),
-    }
     jinja = Environment(
         loader=PackageLoader("scorebench.reproduction", ""),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return jinja.get_template("page.md.jinja").render(words)
+    shared = {
+        "names": list(NAMES.values()),
+        "margin": percent(MARGIN),
+        "copies": percent(COPIES),
+        "paper_model": paper.model,
+        "benchmark": paper.BENCHMARKS.get,
+        "percent": percent,
+    }
+    return jinja.get_template(f"{template}.md.jinja").render(**shared, **words)
 
 
-def read_trials(path: Path) -> list[dict[str, str]]:
-    """The rows of trials.csv; none where there is no such file."""
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a table beside the pages; none where there is no such file."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
+def _place(row: Row) -> tuple[int, str]:
+    """Rows are in the order of the tasks in SEEDS, others behind."""
+    task, known = str(row["task"]), list(SEEDS)
+    return (known.index(task), "") if task in known else (len(known), task)
+
+
 def _has_base(result: TaskResult) -> bool:
     return any(row.identity.method == "base" for row in result.rows)
-
-
-def _below(markdown: str) -> str:
-    """With the headings of tables one level lower: they stand beneath a task's."""
-    return markdown.replace("### ", "#### ").strip()
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,21 +9,38 @@ from scorebench.evaluation.sample_pools import stored
 from scorebench.evaluation.settings import Settings
 from scorebench.report.scaling_curves import curve_of
 from scorebench.report.summary import RunSummary, summarize
-from scorebench.reproduction import ABLATIONS, BUDGETS, METHODS, POOL_PROBLEMS, POOL_TEMPERATURE, SCALED, SEEDS
+from scorebench.reproduction import (
+    ABLATIONS,
+    BUDGETS,
+    METHODS,
+    POOL_PROBLEMS,
+    POOL_TEMPERATURE,
+    SCALED,
+    SEEDS,
+    VARIANTS,
+)
 from scorebench.reproduction.jobs import Job
 from scorebench.reproduction.page import TaskResult
+from scorebench.storage.runs import Run
 
 
 def table_jobs(
     tasks: Sequence[str], methods: Sequence[str], seeds: int | None, out: Path, limit: int | None
 ) -> list[Job]:
-    """The runs of the table, in the order of seeds: first all runs of seed 0, then all of seed 1, and so on."""
+    """The runs of the table, in the order of seeds: first all runs of seed 0, then all of seed 1, and so on.
+
+    Behind each seed's runs come those of VARIANTS.
+    """
     counts = {task: seeds or SEEDS.get(task, 3) for task in tasks}
+    settings = [(method, []) for method in methods]
+    settings += [(method, [changed]) for method, changed in VARIANTS if method in methods]
     return [
-        Job(Settings(method=[method], task=[task], seed=seed, out=out, limit=limit))
+        Job(
+            Settings(method=[method], task=[task], seed=seed, set=changed, out=out, limit=limit), note=" ".join(changed)
+        )
         for seed in range(max(counts.values()))
         for task in tasks
-        for method in methods
+        for method, changed in settings
         if seed < counts[task]
     ]
 
@@ -44,16 +61,22 @@ def task_result(task: str, work: Sequence[Job]) -> TaskResult:
     """What the jobs of one task have left on disk."""
     out = work[0].settings.out
     done = {number: run for number, job in enumerate(work) if (run := job.finished())}
-    runs = [run for number, run in done.items() if not work[number].pool]
+    runs = [run for number, run in done.items() if not work[number].pool and not work[number].settings.set]
+    changed = [run for number, run in done.items() if work[number].settings.set]
     pools = [str(run.folder) for number, run in done.items() if work[number].pool]
     trained = [run.identity["training"]["name"] for run in runs if run.identity["method"]["name"] == "score"]
     return TaskResult(
         task,
-        _by_method([summarize(run.meta(), list(run.rows().values()), run.name) for run in runs]),
+        _by_method([_summary(run) for run in runs]),
         [curve_of(samples, BUDGETS) for samples in stored(out, pools, BUDGETS)],
         out / "checkpoints" / trained[0] if trained else None,
         [str(job) for number, job in enumerate(work) if number not in done],
+        [_summary(run) for run in changed],
     )
+
+
+def _summary(run: Run) -> RunSummary:
+    return summarize(run.meta(), list(run.rows().values()), run.name)
 
 
 def _by_method(summaries: Sequence[RunSummary]) -> list[RunSummary]:
