@@ -8,6 +8,7 @@ CSV (leaderboard, claims, scaling). What stands there about tasks that were not 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,7 @@ from scorebench.statistics.metrics import spread
 from scorebench.storage.files import replacing
 
 CLAIMS, LEADERBOARD, TRIALS = "claims.csv", "leaderboard.csv", "trials.csv"
+BEST = 7  # methods that telling_apart looks at
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,31 @@ class TaskResult:
         names += ["scaling"] if self.curves else []
         names += ["training"] if self.training else []
         return [f"{self.task}-{name}" for name in names]
+
+    def telling_apart(self) -> str:
+        """How far the best methods lie apart beside what another seed changes; empty with fewer than two such rows."""
+        seeded = [row for row in self.rows if row.seeds]
+        best = sorted(seeded, key=lambda row: -row.five()["acc_t2"].value)[:BEST]
+        if len(best) < 2:
+            return ""
+        deviations = [spread([seed.five()["acc_t2"].value for seed in row.seeds]) for row in best]
+        by_seed = math.sqrt(sum(deviation**2 for deviation in deviations) / len(best))
+        apart = best[0].five()["acc_t2"].value - best[-1].five()["acc_t2"].value
+        ratio = f"{apart / by_seed:.1f}" if by_seed else "infinitely many"
+        return (
+            f"The {len(best)} best methods of several seeds lie {percent(apart)} points of Acc@t2 apart. "
+            f"That is {ratio} times the standard deviation over the seeds of one method: "
+            f"{percent(by_seed)} points, the root mean square over these methods."
+        )
+
+    def first_attempts(self) -> str:
+        """Where SCoRe's first attempts stand among the trained methods; empty without SCoRe."""
+        trained = {row.identity.method: row.five()["acc_t1"].value for row in self.rows if row.identity.training}
+        if "score" not in trained:
+            return ""
+        best = max(trained, key=lambda name: trained[name])
+        behind = trained[best] - trained["score"]
+        return f"SCoRe's Acc@t1 is {percent(behind)} points below that of the best trained method there ({best})."
 
     def beside_the_paper(self) -> list[list[str]]:
         """Method, seeds, and for each of the five metrics ours (with the spread over seeds) and the paper's."""
