@@ -22,12 +22,13 @@ from scorebench.report.render import as_markdown, percent
 from scorebench.report.rows import Row, leaderboard, scaling_rows, to_csv, with_same_columns
 from scorebench.report.scaling_curves import Curve, table_of
 from scorebench.report.summary import RunSummary, pool_seeds
-from scorebench.reproduction import SEEDS, paper
+from scorebench.reproduction import ABLATIONS, METHODS, SEEDS, paper
 from scorebench.reproduction.claims import COPIES, MARGIN, NAMES, STATEMENTS, Claim, Evidence, claim_rows, judge
 from scorebench.statistics.metrics import spread
 from scorebench.storage.files import replacing
 
 CLAIMS, LEADERBOARD, TRIALS = "claims.csv", "leaderboard.csv", "trials.csv"
+Cells = dict[str, str]  # a row as it is read from a CSV file
 BEST = 7  # methods that telling_apart looks at
 
 
@@ -129,15 +130,31 @@ def write_page(to: Path, results: Sequence[TaskResult], command: str, limit: int
         _draw(to / "plots", result)
         _write(to / f"{result.task}.md", task_page(result, command, limit))
     page = to / "README.md"
-    measured = list(dict.fromkeys(row["task"] for row in read_csv(to / LEADERBOARD)))
-    _write(page, index_page(measured, read_csv(to / CLAIMS), read_csv(to / TRIALS)))
+    _write(page, index_page(read_csv(to / LEADERBOARD), read_csv(to / CLAIMS), read_csv(to / TRIALS)))
     return page
 
 
-def index_page(tasks: Sequence[str], claims: Sequence[dict[str, str]], trials: Sequence[dict[str, str]]) -> str:
-    """The first page as Markdown, from the tasks that were measured and the rows of claims.csv and trials.csv."""
+def index_page(runs: Sequence[Cells], claims: Sequence[Cells], trials: Sequence[Cells]) -> str:
+    """The first page as Markdown, from the rows of leaderboard.csv, claims.csv and trials.csv."""
+    tables = {task: short_table(runs, task) for task in dict.fromkeys(row["task"] for row in runs)}
     outcomes = {(row["task"], int(row["claim"])): row["outcome"] for row in claims}
-    return _rendered("index", tasks=tasks, outcomes=outcomes, statements=STATEMENTS, trials=trials)
+    return _rendered("index", tables=tables, outcomes=outcomes, statements=STATEMENTS, trials=trials)
+
+
+def short_table(runs: Sequence[Cells], task: str) -> str:
+    """The five metrics of each method as Markdown, the means of its seeds, from the rows of leaderboard.csv."""
+    found: dict[str, list[Cells]] = {}
+    for row in runs:
+        if row["task"] == task and not row["settings"]:
+            found.setdefault(row["method"], []).append(row)
+    order = [name for name in (*METHODS, *ABLATIONS, *found) if name in found]
+    lines = [f"| method | seeds | {' | '.join(NAMES.values())} |", f"| --- | ---: |{' ---: |' * len(NAMES)}"]
+    for method in dict.fromkeys(order):
+        own = found[method]
+        means = {name: sum(float(row[name]) for row in own) / len(own) for name in NAMES}
+        cells = [percent(value, signed=name == "delta") for name, value in means.items()]
+        lines.append(f"| {' | '.join([method, str(len(own)), *cells])} |")
+    return "\n".join(lines)
 
 
 def task_page(result: TaskResult, command: str, limit: int | None) -> str:
@@ -175,7 +192,7 @@ def _rendered(template: str, **words: Any) -> str:
     return jinja.get_template(f"{template}.md.jinja").render(**shared, **words)
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
+def read_csv(path: Path) -> list[Cells]:
     """The rows of a table beside the pages; none where there is no such file."""
     if not path.exists():
         return []

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from scorebench.api import registry
 from scorebench.evaluation.sample_pools import stored
+from scorebench.evaluation.session import trains
 from scorebench.evaluation.settings import Settings
 from scorebench.report.scaling_curves import curve_of
 from scorebench.report.summary import RunSummary, summarize
@@ -29,7 +31,7 @@ def table_jobs(
 ) -> list[Job]:
     """The runs of the table, in the order of seeds: first all runs of seed 0, then all of seed 1, and so on.
 
-    Behind each seed's runs come those of VARIANTS.
+    Behind each seed's runs come those of VARIANTS. A method that does not train has one run: its replies are greedy.
     """
     counts = {task: seeds or SEEDS.get(task, 3) for task in tasks}
     settings = [(method, []) for method in methods]
@@ -41,7 +43,7 @@ def table_jobs(
         for seed in range(max(counts.values()))
         for task in tasks
         for method, changed in settings
-        if seed < counts[task]
+        if seed < (counts[task] if trains(registry.find("method", method)) else 1)
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from scorebench.api.errors import UserError
 from scorebench.evaluation.settings import Settings
-from scorebench.reproduction import ABLATIONS, METHODS
+from scorebench.reproduction import ABLATIONS, METHODS, VARIANTS
 from scorebench.reproduction.jobs import Job, carry_out, lanes, seconds_left
 from scorebench.reproduction.plan import pool_jobs, table_jobs
 from scorebench.storage.files import alone
@@ -30,10 +30,14 @@ def test_all_of_the_papers_rows_are_run_over_five_and_three_seeds() -> None:
     jobs = table_jobs(["math", "mbpp", "humaneval"], [*METHODS, *ABLATIONS], None, Path("results"), None)
     seeds: dict[tuple[str, str], list[int]] = {}
     for one in jobs:
-        seeds.setdefault((one.task, one.method), []).append(one.settings.seed)
+        if not one.settings.set:
+            seeds.setdefault((one.task, one.method), []).append(one.settings.seed)
     assert len(seeds) == 3 * 13
-    for (task, _), own in seeds.items():
-        assert own == list(range({"math": 5, "mbpp": 3, "humaneval": 3}[task]))
+    for (task, method), own in seeds.items():
+        trained = method not in ("base", "self-refine")
+        assert own == list(range({"math": 5, "mbpp": 3, "humaneval": 3}[task] if trained else 1))
+    changed = {(one.task, one.method, *one.settings.set) for one in jobs if one.settings.set}
+    assert changed == {(task, *variant) for task in ("math", "mbpp", "humaneval") for variant in VARIANTS}
     plain = Job(Settings(method=["score"], task=["math"], seed=3))
     assert plain in jobs, "what the page shows is what the command without flags gives"
 
@@ -44,9 +48,15 @@ def test_a_lane_holds_all_jobs_that_train_the_same() -> None:
     jobs += pool_jobs(tasks, ["base", "score"], Path("results"), None)
     found = lanes(jobs)
     assert sorted(map(id, jobs)) == sorted(id(one) for lane in found for one in lane)
-    number = {(one.method, one.settings.seed, one.task): place for place, lane in enumerate(found) for one in lane}
+    number = {
+        (one.method, *one.settings.set, one.settings.seed, one.task): place
+        for place, lane in enumerate(found)
+        for one in lane
+    }
     assert number["score", 1, "mbpp"] == number["score", 1, "humaneval"]
-    assert len(set(number.values())) == len(found) == 2 * 2 * 2  # method, seed, and math or mbpp
+    own = "score", "max_grad_norm=none"
+    assert number[*own, 1, "mbpp"] == number[*own, 1, "humaneval"] != number["score", 1, "mbpp"]
+    assert len(set(number.values())) == len(found) == (1 + 2 + 2) * 2  # base, score and its variant; math or mbpp
     assert len([one for lane in found for one in lane if one.pool]) == 6
 
 

@@ -75,6 +75,7 @@ def test_measured_figures_stand_beside_the_papers(folder: Path) -> None:
     assert score[2::2] == ["60.0 ± 0.0", "64.4 ± 0.0", "+4.4 ± 0.0", "5.8 ± 0.0", "1.4 ± 0.0"]
     assert score[3::2] == ["60.0", "64.4", "+4.4", "5.8", "1.4"]
     theirs = next(cells(line) for line in mbpp.splitlines() if line.startswith("| score | 2 |"))
+    assert "| score | 2 | 60.0 | 64.4 | +4.4 | 5.8 | 1.4 |" in (folder / "README.md").read_text()
     assert theirs[3::2] == [""] * 5, "the paper has no such table of MBPP"
     assert "Gemini 1.5 Flash on MATH500" in math
     assert paper.figures("mbpp") == {}
