@@ -31,11 +31,17 @@ def table_jobs(
 ) -> list[Job]:
     """The runs of the table, in the order of seeds: first all runs of seed 0, then all of seed 1, and so on.
 
-    Behind each seed's runs come those of VARIANTS. A method that does not train has one run: its replies are greedy.
+    Those of VARIANTS come last. A method that does not train has one run: its replies are greedy.
     """
+    plain = [(method, []) for method in methods]
+    changed = [(method, [setting]) for method, setting in VARIANTS if method in methods]
+    return [job for settings in (plain, changed) for job in _by_seed(tasks, settings, seeds, out, limit)]
+
+
+def _by_seed(
+    tasks: Sequence[str], settings: Sequence[tuple[str, list[str]]], seeds: int | None, out: Path, limit: int | None
+) -> list[Job]:
     counts = {task: seeds or SEEDS.get(task, 3) for task in tasks}
-    settings = [(method, []) for method in methods]
-    settings += [(method, [changed]) for method, changed in VARIANTS if method in methods]
     return [
         Job(
             Settings(method=[method], task=[task], seed=seed, set=changed, out=out, limit=limit), note=" ".join(changed)
