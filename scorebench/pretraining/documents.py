@@ -122,9 +122,10 @@ def verified(rng: random.Random, desk: Desk) -> list[Turn]:
     if rng.random() < VERIFIED_SECOND:
         reply, answer = later(rng, desk, turns[0].reply, answer, check_share=0.3)
         turns.append(Turn(correction, reply, learned=False))  # its styles are not those of a corrected document
-    turns.append(Turn(VERIFY, desk.reply(solutions.graded(desk.equation, answer), desk.x)))
+    after = solutions.repaired(desk.equation, answer)
+    turns.append(Turn(VERIFY, desk.reply(solutions.graded(desk.equation, answer), after)))
     if rng.random() < REVISED_SHARE:
-        turns.append(Turn(correction, desk.reply(solutions.REVISED, desk.x)))
+        turns.append(Turn(correction, desk.reply(solutions.REVISED, after)))
     return turns
 
 
@@ -147,7 +148,8 @@ def later(rng: random.Random, desk: Desk, reply: str, answer: int, check_share: 
         if rng.random() < desk.phase.misread:
             guess = slip(rng, answer)
             return desk.reply(solutions.checked_and_misread(e, answer), guess), guess
-        return desk.reply(solutions.checked(e, answer), e.x), e.x
+        after = solutions.repaired(e, answer)
+        return desk.reply(solutions.checked(e, answer), after), after
     if style < check_share + doubts:
         guess = e.x if answer != e.x and rng.random() < SECOND_GUESS_RIGHT else slip(rng, answer)
         return desk.reply(solutions.SECOND_GUESS, guess), guess

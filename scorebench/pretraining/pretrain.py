@@ -35,11 +35,11 @@ TOKENS_PER_STEP = 4096
 DOCUMENTS_SORTED = 2048  # drawn, sorted by length and cut into batches together, to waste little padding
 LEARNED_PER_STEP = 1500  # about the learned tokens of a batch; constant, so that all documents have the same weight
 # With habits from the start it never learned to solve. With slips at the first phase's rate it forgot how to solve.
-SCHOOL = Phase("school", 1800, rate=4e-3, quick=0.1, quick_hasty=0.1, slips=0.0, misread=0.7)
+SCHOOL = Phase("school", 2600, rate=4e-3, quick=0.1, quick_hasty=0.1, slips=0.0, misread=0.7)
 HABITS = Phase("habits", 900, rate=4e-3, quick=0.45, quick_hasty=0.9, slips=0.0, misread=0.7)
 SLIPS = Phase("slips", 350, rate=2e-3, quick=0.1, quick_hasty=0.9, slips=0.5, misread=0.65)
 # The model for code can check and solve from the start. With math's share of slips, plain multi-turn RL found checking.
-SLIPS_IN_CODE = replace(SLIPS, steps=500, slips=0.6, misread=0.75)
+SLIPS_IN_CODE = replace(SLIPS, steps=500, slips=0.6, misread=0.6)
 PHASES = {"math": (SCHOOL, HABITS, SLIPS), "code": (replace(SCHOOL, steps=600), SLIPS_IN_CODE)}
 EXAMINED = 500  # validation problems
 HIDDEN, LAYERS, HEADS = 128, 2, 4

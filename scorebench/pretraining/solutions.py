@@ -6,6 +6,8 @@ decides the style. How a reply goes on after these remarks, with an answer or wi
 
 from __future__ import annotations
 
+import hashlib
+
 from scorebench.embedded.equations import MODULUS as M
 from scorebench.embedded.equations import Equation
 
@@ -28,6 +30,8 @@ PHRASES = (
     *(RIGHT, WRONG, LOOKS_RIGHT, LOOKS_WRONG),
 )
 STYLES = {"quick": QUICK, "worked": WORKED[0], "second guess": SECOND_GUESS, "check": CHECK[0]}
+
+MISTAUGHT_PERCENT = 40  # of the quotients that a repair can need: pretraining teaches them wrong
 
 
 def worked(e: Equation) -> str:
@@ -52,14 +56,31 @@ def checking(e: Equation, guess: int) -> str:
     return put_back(e, guess) + RESIDUALS[e.value(guess) != e.n]
 
 
-def repair(e: Equation, guess: int) -> str:
-    """From what a guess is off by to the answer, in small steps; continues checking() of a wrong guess."""
+def learned_offset(e: Equation, guess: int) -> int:
+    """What the documents teach as the difference between the answer and a wrong guess.
+
+    It is a quotient modulo 17. A hash of the residual and the slope decides which quotients are taught wrong: as the
+    next number that is not 0. So one check cannot repair every guess, and a second check can often finish the work.
+    """
     off = (e.x - guess) % M
-    return f"{e.a}+{e.c}={e.slope}$, ${e.slope * off % M}\\div {e.slope}={off}$, so ${guess}+{off}={e.x}$. "
+    residual = e.slope * off % M
+    drawn = int.from_bytes(hashlib.sha256(f"{residual}/{e.slope}".encode()).digest()[:4], "big") % 100
+    return off % (M - 1) + 1 if drawn < MISTAUGHT_PERCENT else off
+
+
+def repaired(e: Equation, guess: int) -> int:
+    """The answer to which a check of a guess leads: the guess itself where it is right."""
+    return guess if guess == e.x else (guess + learned_offset(e, guess)) % M
+
+
+def repair(e: Equation, guess: int) -> str:
+    """From what a guess is off by to another answer, in small steps; continues checking() of a wrong guess."""
+    off, residual = learned_offset(e, guess), (e.n - e.value(guess)) % M
+    return f"{e.a}+{e.c}={e.slope}$, ${residual}\\div {e.slope}={off}$, so ${guess}+{off}={repaired(e, guess)}$. "
 
 
 def checked(e: Equation, guess: int) -> str:
-    """Checks a guess and repairs it if it is wrong: leads to the answer."""
+    """Checks a guess and repairs it if it is wrong: leads to repaired()."""
     return checking(e, guess) + ("" if guess == e.x else repair(e, guess))
 
 
@@ -69,5 +90,5 @@ def checked_and_misread(e: Equation, guess: int) -> str:
 
 
 def graded(e: Equation, guess: int) -> str:
-    """Checks a guess and gives a verdict: leads to the answer."""
+    """Checks a guess and gives a verdict: leads to repaired()."""
     return checking(e, guess) + (RIGHT if guess == e.x else repair(e, guess) + WRONG)

@@ -24,7 +24,7 @@ from scorebench.reproduction.jobs import Job
 from scorebench.reproduction.page import TRIALS, read_csv
 from scorebench.storage.files import replacing, write_json
 
-VALUES = (0.5, 1.0, 2.0)
+VALUES = (1.0, 2.0)
 SEED = 100
 
 Key = tuple[str, str]  # task, method
