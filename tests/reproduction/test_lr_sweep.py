@@ -81,12 +81,15 @@ def test_a_plain_run_trains_with_what_was_chosen_and_set_wins(settings_file: Pat
     assert own["stages"]["stage1"] == after["stages"]["stage1"]
 
 
+THREE = (0.5, 1.0, 2.0)
+
+
 @given(st.lists(st.integers(0, 5), min_size=3, max_size=3))
 def test_the_best_value_is_taken_and_of_equals_the_nearest_to_1(accuracies: list[int]) -> None:
-    accuracy = dict(zip(VALUES, map(float, accuracies), strict=True))
+    accuracy = dict(zip(THREE, map(float, accuracies), strict=True))
     value = choose(accuracy)
     assert accuracy[value] == max(accuracies)
-    equals = [other for other in VALUES if accuracy[other] == accuracy[value]]
+    equals = [other for other in THREE if accuracy[other] == accuracy[value]]
     assert value == (1.0 if 1.0 in equals else min(equals))
 
 
@@ -101,7 +104,7 @@ def test_first_attempts_count_as_much_as_second_ones(tmp_path: Path, settings_fi
 
 def test_trials_and_choice_are_recorded_beside_those_of_others(tmp_path: Path, settings_file: Path) -> None:
     def results(method: str, gains: tuple[int, int, int]) -> dict[Key, Any]:
-        own = {v: made(method, SEED, run_of(100, 50, gain, 0)) for v, gain in zip(VALUES, gains, strict=True)}
+        own = {v: made(method, SEED, run_of(100, 50, gain, 0)) for v, gain in zip(THREE, gains, strict=True)}
         return {("math", method): own}
 
     assert record(results("star", (5, 4, 3)), tmp_path, trying=False) == {("math", "star"): 0.5}
