@@ -91,7 +91,9 @@ def run(
     fresh: Annotated[
         bool | None, typer.Option("--fresh", help="Play all dialogues again, and replace those that are already there.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with flags. Flags on the command line win.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with flags. The command line wins; its --set adds to the file's.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where runs are written. Default ./results.")] = None,
 ) -> None:
     """Train where the method trains, play every dialogue, and print what self-correction was worth."""

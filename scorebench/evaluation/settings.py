@@ -27,7 +27,7 @@ def _device(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """One string as a list of one: a stop string may hold commas, so nothing is split."""
+    """One string as a list of one. Nothing is split: a stop string and a value of --set may hold commas."""
     return [value] if isinstance(value, str) else value
 
 
@@ -80,7 +80,7 @@ class Settings(BaseModel):
     enable_thinking: bool | None = None
     chat_template_args: Annotated[dict[str, Any], BeforeValidator(_pairs)] = {}
     context_length: Annotated[int, Field(ge=1)] | None = None
-    set: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
+    set: Annotated[list[str], BeforeValidator(_listed)] = []
 
 
 def template_args(enable_thinking: bool | None, others: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,11 +93,18 @@ def template_args(enable_thinking: bool | None, others: Mapping[str, Any]) -> di
 
 
 def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
-    """Flags over the configuration file over the defaults. A name may end in _, where Python has the word: set_."""
+    """Flags over the configuration file over the defaults. A name may end in _, where Python has the word: set_.
+
+    `--set` on the command line adds to the file's `set`: of two values for one name the command line's wins.
+    """
     from scorebench.engines.naming import unfolded
 
     given = {name.rstrip("_"): value for name, value in flags.items() if value not in (None, [])}
-    merged = unfolded({**(_read_yaml(config) if config else {}), **given})
+    filed = _read_yaml(config) if config else {}
+    merged = unfolded({**filed, **given})
+    before = _listed(filed.get("set"))
+    if "set" in given and before is not None:
+        merged["set"] = [*before, *_listed(given["set"])] if isinstance(before, list) else before
     if isinstance(merged.get("task_args"), str):
         merged["task_args"] = pairs_of(merged["task_args"], "--task-args")
     for needed in ("method", "task"):

@@ -137,6 +137,34 @@ def test_listed_settings_are_those_that_set_takes(tmp_path: Path) -> None:
         settings_of("base", None, None)
 
 
+@pytest.mark.parametrize(
+    ("filed", "given", "wanted"),
+    [
+        (
+            ["lora.rank=16", "stage1.steps=40"],
+            ["stage1.steps=5"],
+            ["lora.rank=16", "stage1.steps=40", "stage1.steps=5"],
+        ),
+        ("lora.rank=16", ["stage1.steps=5"], ["lora.rank=16", "stage1.steps=5"]),
+        (["lora.rank=16"], [], ["lora.rank=16"]),
+        (None, ["stage1.steps=5"], ["stage1.steps=5"]),
+    ],
+)
+def test_set_on_the_command_line_adds_to_that_of_the_file(
+    filed: Any, given: list[str], wanted: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps({"method": "score", "task": "math", **({"set": filed} if filed else {})}))
+    assert settings_from({"set_": given}, file).set == wanted
+
+
+def test_a_set_of_the_file_that_is_no_list_is_a_mistake_whatever_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps({"method": "score", "task": "math", "set": {"stage1.steps": 5}}))
+    with pytest.raises(UserError, match="set must be a valid list"):
+        settings_from({"set_": ["stage1.steps=6"]}, file)
+
+
 def test_model_args_help_names_what_an_engine_takes() -> None:
     shown = arguments_of("openai")
     for name in ("pretrained", "dtype", "base_url", "timeout"):
