@@ -40,7 +40,8 @@ def _plan(session: Session, method: Method, task: Task) -> str:
         f"temperature {s.temperature:g}, seed {s.seed}",
     ]
     if trains(method):
-        values = paths(_configuration(method, task, s).model_dump())
+        tuning = tuning_from(s.set)[0].model_dump(exclude_defaults=True)
+        values = paths(_configuration(method, task, s).model_dump()) | paths(tuning)
         lines.append(f"  first a training on {task.trained_on}, seed {s.seed}: " + ", ".join(_shown(values)))
     for problem in problems[:SHOWN]:
         lines += [f"  first prompt of {problem.id}:", *_prompt(method, task, problem, s.turns)]

@@ -120,6 +120,12 @@ def test_a_dry_run_shows_the_prompt_that_is_played(tmp_path: Path) -> None:
         assert line in shown
 
 
+def test_a_dry_run_shows_how_the_weights_are_trained() -> None:
+    given = {"method": "score", "task": "math", "limit": 1}
+    assert "lora" not in dry_run(settings_from(given, None))
+    assert "lora.rank=16" in dry_run(settings_from({**given, "set_": ["lora.rank=16", "stage1.steps=3"]}, None))
+
+
 def test_listed_settings_are_those_that_set_takes(tmp_path: Path) -> None:
     from scorebench.evaluation.preview import _configuration
     from scorebench.methods.score import score
