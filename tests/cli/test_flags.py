@@ -70,6 +70,27 @@ def test_the_help_of_every_flag_names_its_default() -> None:
             assert re.search(rf"(?i)default[: ]+({'|'.join(map(re.escape, written))})|\w+ \(default\)", text), name
 
 
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("run", "hub; embedded"),
+        ("train", "hub; embedded"),
+        ("scaling", "hub; embedded"),
+        ("grade", "hub"),
+        ("validate", "embedded"),
+        ("data", "hub"),
+        ("regrade", "where the run found it"),
+        ("view", "where runs found it"),
+    ],
+)
+def test_the_help_of_data_says_what_it_takes_and_its_default(command: str, default: str) -> None:
+    shown = " ".join(re.sub(r"[│|]", " ", help_of(command)).split())
+    text = shown[shown.index("--data") :]
+    assert re.match(rf"--data \S+ Folder with .*?(, or hub.*?)?\. Default: {default}", text)
+    if "hub" in default or default == "embedded":
+        assert ", or hub" in text.partition("Default")[0]
+
+
 def test_quiet_says_nothing_beside_the_result(tmp_path: Path) -> None:
     words = ("run", "--method", "base", "--task", "math", "--limit", "2")
     done = scorebench(*words, "-q", folder=tmp_path)

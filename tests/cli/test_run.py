@@ -19,6 +19,8 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
+from tests import tiny
+
 SHORT = ("--set", "stage1.steps=6", "--set", "stage2.steps=6", "--set", "problems=4", "--set", "samples=4")
 
 
@@ -229,6 +231,41 @@ def test_a_complete_run_is_told_and_opens_no_model_and_fresh_plays_it_again(tmp_
     assert rows_done(tmp_path) == 20
     assert len((run / "episodes.jsonl.old").read_bytes().splitlines()) == 20
     assert "fresh" not in (run / "run.yaml").read_text()
+
+
+def test_a_run_ends_with_its_folder_and_the_next_command(tmp_path: Path) -> None:
+    done = scorebench("run", "--method", "base", "--task", "math", "--limit", "5", "--out", "my runs", folder=tmp_path)
+    (run,) = tmp_path.glob("my runs/runs/*")
+    folder, following = done.stderr.splitlines()[-2:]
+    assert folder == f"The run is in my runs/runs/{run.name}"
+    assert "scorebench compare --out 'my runs'" in following
+    assert "scorebench view --out 'my runs'" in following
+    assert scorebench("compare", "--out", "my runs", folder=tmp_path).returncode == 0
+
+
+def test_a_named_model_is_told_before_anything_slow_and_before_it_is_opened(tmp_path: Path) -> None:
+    tiny.model().save_pretrained(tmp_path / "tiny")
+    tiny.tokenizer().save_pretrained(tmp_path / "tiny")
+    words = ["run", "--method", "base", "--task", "math", "--model", "./tiny", "--engine", "hf"]
+    words += ["--data", "embedded", "--limit", "2", "--max-tokens", "4"]
+    told = """
+import sys
+
+plain = sys.stderr.write
+sys.stderr.write = lambda text: plain(text.replace("./tiny", f"./tiny torch={'torch' in sys.modules}"))
+from scorebench.cli.main import main
+
+main()
+"""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", told, *words], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[:2] == [
+        "The model: ./tiny torch=False (engine hf).",
+        "Opening ./tiny torch=True ...",
+    ]
 
 
 def test_a_damaged_run_is_named_and_the_others_are_compared(tmp_path: Path) -> None:
