@@ -243,6 +243,24 @@ def test_a_run_ends_with_its_folder_and_the_next_command(tmp_path: Path) -> None
     assert scorebench("compare", "--out", "my runs", folder=tmp_path).returncode == 0
 
 
+def test_the_record_of_a_run_says_how_code_is_confined_and_on_which_gpu(tmp_path: Path) -> None:
+    from scorebench.grading.sandbox import pool
+
+    assert scorebench("run", "--method", "base", "--task", "mbpp", "--limit", "1", folder=tmp_path).returncode == 0
+    (record,) = tmp_path.glob("results/runs/*/run.json")
+    about = json.loads(record.read_text())["about"]
+    tier = pool.tier()
+    assert about["sandbox"] == {
+        "tier": tier.name,
+        "mechanisms": list(tier.mechanisms),
+        "missing": list(tier.missing),
+    }
+    code = "import json; from torch import cuda; "
+    code += "print(json.dumps([cuda.get_device_name(number) for number in range(cuda.device_count())]))"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert about["gpu"] == json.loads(seen.stdout)
+
+
 def test_a_named_model_is_told_before_anything_slow_and_before_it_is_opened(tmp_path: Path) -> None:
     tiny.model().save_pretrained(tmp_path / "tiny")
     tiny.tokenizer().save_pretrained(tmp_path / "tiny")
