@@ -111,9 +111,10 @@ class Session:
         return meta, episodes
 
     def complete(self, method: Method, task: Task, find: Callable[[Path, Any], Run] = run_of) -> Run | None:
-        """The run that run_one would give, if nothing is left to do for it, errors included; nothing is done.
+        """The stored run that run_one would return, if it is complete; else None. Nothing is trained or played.
 
-        find: where it lies, if it is there; find_pool for a run that serves as a pool.
+        A run with an episode that ended in an error is not complete.
+        find: looks up a run in the folder of runs by its identity. For a pool of samples it is find_pool.
         """
         training = self._training(method, task)[0] if trains(method) else None
         if training and not training.complete:

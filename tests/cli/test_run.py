@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import gzip
 import json
@@ -12,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -297,24 +297,42 @@ def test_a_damaged_run_is_named_and_the_others_are_compared(tmp_path: Path) -> N
     assert "base" in done.stdout
 
 
+PARTS = ("start", "stage1", "stage2", "evaluation")
+
+
+def stage_of(folder: Path) -> str:
+    """Which part of a run of score is going on, after what its files say."""
+    if rows_done(folder):
+        return "evaluation"
+    return next((stage for stage in ("stage2", "stage1") if steps_done(folder, stage)), "start")
+
+
 @pytest.mark.slow
 def test_15_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    """Killed in training and in evaluation, wherever it happens to be: rows and weights are the undisturbed ones."""
+    """Five kills in each stage and in evaluation, at random moments: rows and weights are the undisturbed ones."""
     words = ["run", "--method", "score", "--task", "math", *SHORT]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
     assert scorebench(*words, folder=whole).returncode == 0
-    draw = random.Random(0)
-    for _ in range(15):
+    draw, met = random.Random(0), Counter[str]()
+    for wanted in [*["stage1"] * 5, *["stage2"] * 5, *["evaluation"] * 5]:
+        before = [steps_done(cut, "stage1"), steps_done(cut, "stage2"), rows_done(cut)]
         process = subprocess.Popen(
             command(*words), cwd=cut, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=draw.uniform(3, 12))
+        while process.poll() is None:  # until it has done something, in the stage that is wanted or a later one
+            now = [steps_done(cut, "stage1"), steps_done(cut, "stage2"), rows_done(cut)]
+            if now != before and PARTS.index(stage_of(cut)) >= PARTS.index(wanted):
+                break
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, 0.4))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            met[stage_of(cut)] += 1
         process.wait()
+    assert set(met) == {"stage1", "stage2", "evaluation"}, met
+    assert met.total() >= 12, met
     assert scorebench(*words, folder=cut).returncode == 0
     assert rows(cut, "score") == rows(whole, "score")
     for name, tensor in weights(whole).items():
