@@ -180,8 +180,9 @@ class Score:
             reward = sum(weight * share for weight, share in zip(stage.reward, row["correct"], strict=True))
             monitor.advance(reward, stats.kl_T, row, rollout, stage)
             right = " -> ".join(f"{100 * share:.0f}" for share in row["correct"])
+            drift = ", ".join(f"{kl:.2f}" for kl in stats.kl_T)
             copies = 100 * row["unchanged"]
-            tell(state.step, f"right {right} %, KL {stats.kl_T[0]:.2f}, copies {copies:.0f} %")
+            tell(state.step, f"right {right} %, KL by turn {drift}, copies {copies:.0f} %")
         state.finish()
 
     async def _rollout(

@@ -99,7 +99,7 @@ def freeze(rows: Iterable[Row], origin: str, out: Path, source: Source) -> Froze
         for (problem, program), verdict in zip(given, verdicts, strict=True)
         if verdict.outcome == "fail"
     ]
-    with replacing(out) as part:
+    with replacing(out, "--to") as part:
         part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return _counted(verdicts)
 

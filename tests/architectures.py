@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
 import warnings
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -95,6 +99,32 @@ class Result:
             "-" if self.logits_gap is None else "yes" if self.logits_gap <= 1e-5 else f"no ({self.logits_gap:.1g})"
         )
         return f"| {self.name} | {'plays' if self.plays else 'no'} | {trainable} | {self.said} |"
+
+    @property
+    def kind(self) -> str:
+        """What became of it, in a word or two."""
+        if self.plays:
+            return "plays"
+        kinds = ("refused", "not built tiny", "no forward pass")
+        return next((kind for kind in kinds if self.said.startswith(kind)), "differs")
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "engines.md"
+
+
+def listed() -> dict[str, Result]:
+    """The rows of the table in docs/engines.md, by architecture."""
+    rows = re.findall(
+        r"^\| (\S+) \| (plays|no) \| (\S.*?) \| (.*?) ?\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    gaps = {"yes": 0.0, "-": None}
+    return {name: Result(name, plays == "plays", said, gaps.get(gap, 1.0)) for name, plays, gap, said in rows}
+
+
+def counted(results: Iterable[Result]) -> str:
+    """The last line of the page."""
+    kinds = Counter(result.kind for result in results)
+    return f"{kinds.total()} architectures: {kinds['plays']} play, {kinds['refused']} are refused."
 
 
 def names() -> list[str]:
@@ -216,8 +246,7 @@ def main(wanted: list[str]) -> None:
     for name in wanted or names():
         results.append(examine(name))
         print(results[-1].row, flush=True)
-    refused = sum(r.said.startswith("refused") for r in results)
-    print(f"\n{len(results)} architectures: {sum(r.plays for r in results)} play, {refused} are refused.")
+    print(f"\n{counted(results)}")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ class Verdict:
     detail: one line for a person, such as the failing assertion.
     reading: how the answer was found: "stated" in the form that the prompt asks for, read by a "loose" rule, or "none";
         "" where nothing was read, as in a verdict on a bare answer.
-    echo: the answer stands word for word in the problem, and the reference does not. The outcome is what it is without.
+    echo: the answer stands word for word in the problem, and the reference does not. It does not change the
+        outcome.
     """
 
     outcome: Literal["pass", "fail", "error"]

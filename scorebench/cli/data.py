@@ -18,7 +18,9 @@ def make_data(
     task: Annotated[str, typer.Argument(help="The task to make data for: mbpp-r.")],
     source: Annotated[Path, typer.Option("--from", help="JSON Lines of programs, right and wrong.")],
     origin: Annotated[str | None, typer.Option(help="The model that wrote them. Default: the file's name.")] = None,
-    data: Annotated[str, typer.Option(help="Folder with MBPP's file, or hub.")] = "hub",
+    data: Annotated[
+        str, typer.Option(help="Folder with MBPP's file, or hub. Default: hub.", show_default=False)
+    ] = "hub",
     to: Annotated[Path, typer.Option(help="File to write; its folder then serves as --data.")] = Path("mbpp_r.jsonl"),
     out: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:

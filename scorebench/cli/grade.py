@@ -22,7 +22,12 @@ COMPLAINTS = 10  # lines about rows that cannot be graded
 
 def validate(
     task: TaskName,
-    data: Annotated[str, typer.Option(help="Folder with the benchmark's files, or hub, or embedded.")] = "embedded",
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Folder with the benchmark's files, or hub, or embedded. Default: embedded.", show_default=False
+        ),
+    ] = "embedded",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems of each split.")] = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Try every attack on every problem: takes hours.")
@@ -46,7 +51,11 @@ def grade(
     file: Annotated[Path, typer.Argument(help="File or folder of replies; docs/files.md has the formats.")],
     task: TaskName,
     data: Annotated[
-        str, typer.Option(help="Folder with the benchmark's files, or hub, or embedded; for humaneval also a file.")
+        str,
+        typer.Option(
+            help="Folder with the benchmark's files, or hub, or embedded; for humaneval also a file. Default: hub.",
+            show_default=False,
+        ),
     ] = "hub",
     to: Annotated[Path | None, typer.Option(help="File to write the rows to, with their verdicts.")] = None,
     task_args: TaskArgs = None,
@@ -105,7 +114,9 @@ def check_old_out(out: Path | None) -> None:
 
 def regrade(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name under --out.")],
-    data: Annotated[Path | None, typer.Option(help="Folder with the benchmark's files, if it has moved.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the benchmark's files. Default: where the run found it.")
+    ] = None,
     out: Out = Path("results"),
 ) -> None:
     """Give the replies of a stored run today's verdicts, without a model."""

@@ -70,7 +70,7 @@ def leaderboard(
 
     stored = read_summaries(out)
     ranked = rows.leaderboard(stored.summaries)
-    with replacing(csv) as part:
+    with replacing(csv, "--csv") as part:
         part.write_text(rows.to_csv(ranked), encoding="utf-8")
     _tell([*stored.left_out, *rows.left_out(stored.summaries)])
     print(f"{len(ranked)} of {len(stored.summaries) + len(stored.left_out)} runs in {csv}")
@@ -115,8 +115,8 @@ def scaling(
     from scorebench.report.render import as_text
 
     wanted = sample_pools.budgets_of(budgets)
-    for file in (plot, csv):
-        make_folder_of(file)
+    make_folder_of(plot, "--plot")
+    make_folder_of(csv, "--csv")
     config = flags.pop("config")
     if run is None:
         settings = settings_from({**flags, "samples": samples, "temperature": temperature}, config)

@@ -6,7 +6,9 @@ The flags repeat the fields of Settings by hand. Making them from Settings impor
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +41,7 @@ def run(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with the benchmark's files, or embedded. Default: the hub; embedded without --model."
+            help="Folder with the benchmark's files, or hub, or embedded. Default: hub; embedded without --model."
         ),
     ] = None,
     split: Annotated[
@@ -101,12 +103,24 @@ def run(
     from scorebench.evaluation.settings import settings_from
 
     settings = settings_from(flags, config)
-    from scorebench.evaluation.session import Session
+    from scorebench.evaluation.session import Session, tell
     from scorebench.report.compare import compare
     from scorebench.report.summary import summarize
 
     session = Session(settings)
     if results := session.run():
         print(compare([summarize(meta, episodes, meta["run"]) for meta, episodes in results if episodes], tags=()))
+        for line in _end(settings.out, [meta["run"] for meta, _ in results]):
+            tell(line)
     if session.owed:
         sys.exit(1)
+
+
+def _end(out: Path, runs: Sequence[str]) -> list[str]:
+    """Where the runs lie, and the commands that come next."""
+    names = list(dict.fromkeys(runs))
+    place = "" if out == Path("results") else f" --out {shlex.quote(str(out))}"
+    return [
+        *(f"The run is in {out / 'runs' / name}" for name in names),
+        f"All runs side by side: scorebench compare{place}. Read the episodes: scorebench view{place}",
+    ]

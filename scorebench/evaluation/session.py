@@ -111,9 +111,10 @@ class Session:
         return meta, episodes
 
     def complete(self, method: Method, task: Task, find: Callable[[Path, Any], Run] = run_of) -> Run | None:
-        """The run that run_one would give, if nothing is left to do for it, errors included; nothing is done.
+        """The stored run that run_one would return, if it is complete; else None. Nothing is trained or played.
 
-        find: where it lies, if it is there; find_pool for a run that serves as a pool.
+        A run with an episode that ended in an error is not complete.
+        find: looks up a run in the folder of runs by its identity. For a pool of samples it is find_pool.
         """
         training = self._training(method, task)[0] if trains(method) else None
         if training and not training.complete:
@@ -235,6 +236,8 @@ class Session:
         if self._opened is None or self._opened[0] != spec:
             self._opened = None  # let go of the old model before the new one is loaded
             self._threads()
+            if self.settings.model and not is_remote(self._opener):
+                tell(f"Opening {spec.path} ...")
             self._opened = (spec, self._opener(spec))
         return self._opened[1]
 
@@ -246,12 +249,15 @@ class Session:
             torch.set_num_threads(1)
 
     def _announce(self) -> None:
+        """The first line, which comes before anything that takes seconds."""
         if self.settings.model is None:
             problems = "embedded problems" if self.source.kind == "embedded" else "problems from --data"
             tell(
                 f"This is the embedded model on {problems}: it shows how the methods work, and is no evidence about "
                 "language models. Name a real model with --model."
             )
+        elif not is_remote(self._opener):
+            tell(f"The model: {self.settings.model} (engine {self._engine_name}).")
 
     def _tell_reused(self, run: Run, there: int, wanted: int) -> None:
         """How many dialogues need not be played, because they are stored."""

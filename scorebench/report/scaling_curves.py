@@ -77,7 +77,7 @@ def _estimate(estimate: Estimate, signed: bool = False) -> Cell:
 def write_csv(path: Path, curves: Iterable[Curve]) -> None:
     """A row a run, way and budget, in fractions of 1."""
     rows = [row for curve in curves for row in scaling_rows(curve.identity, curve.scaling)]
-    with replacing(path) as part:
+    with replacing(path, "--csv") as part:
         part.write_text(to_csv(rows), encoding="utf-8")
 
 

@@ -107,7 +107,11 @@ def pool_seeds(summaries: Sequence[RunSummary]) -> list[RunSummary]:
 
 
 def _distinct(seeds: Sequence[RunSummary]) -> list[RunSummary]:
-    """The seeds without those that only repeat another one."""
+    """The runs of all seeds, with equal ones as one.
+
+    Where nothing was trained and decoding is greedy, a seed changes nothing. Such runs with the same replies are one
+    run, and its equal_runs says how many there were.
+    """
     if not all(seed.identity.greedy and not seed.identity.training for seed in seeds):
         return list(seeds)
     repeats = Counter(seed.digest for seed in seeds)

@@ -36,7 +36,11 @@ from scorebench.statistics.intervals import UNKNOWN, Z_95, Estimate, Floats
 
 
 class Variance(NamedTuple):
-    """Of a mean over seeds and problems: the part of the problems, and the part of the seeds, known from `of` seeds."""
+    """The variance of a mean over seeds and problems, in its two parts.
+
+    problems: the part that comes from the choice of problems. seeds: the part that comes from the choice of seeds.
+    of: the number of seeds from which the second part was estimated.
+    """
 
     problems: float
     seeds: float

@@ -15,13 +15,14 @@ from scorebench.api.text import as_text
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, flag: str = "--out or --to") -> Iterator[Path]:
     """Gives a path to write to. It becomes `path` in one step when the block ends without an error.
 
     What is written there may be a file or a folder. After an error nothing is left of it, and `path` is as it was.
+    flag: the flag by which the user can name another path, for the error message.
     """
     part = path.with_name(f".{path.name}.part{os.getpid()}")
-    with disk_faults(path):
+    with disk_faults(path, flag):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
@@ -40,13 +41,13 @@ def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
 
 
 @contextmanager
-def disk_faults(path: Path) -> Iterator[None]:
-    """Turns an OSError (a full disk, a missing right) into a UserError that names the path."""
+def disk_faults(path: Path, flag: str = "--out or --to") -> Iterator[None]:
+    """Turns an OSError (a full disk, a missing right) into a UserError that names the path and the flag for it."""
     try:
         yield
     except OSError as fault:
         raise UserError(
-            f"Cannot write {path}: {fault.strerror or fault}; make room, or name another place with --out or --to, "
+            f"Cannot write {path}: {fault.strerror or fault}; make room, or name another place with {flag}, "
             "then give the same command again to go on."
         ) from fault
 
@@ -54,10 +55,11 @@ def disk_faults(path: Path) -> Iterator[None]:
 def make_parent(file: Path) -> None:
     """Makes the folder of a file that is to be written later.
 
-    Commands call this before hours of work, so that a place that cannot be written is told at the start.
+    Commands call this for the file that --to names, before hours of work, so that a place that cannot be written is
+    told at the start.
     UserError where the folder cannot be made, where nothing may be written into it, or where `file` is a folder.
     """
-    with disk_faults(file):
+    with disk_faults(file, "--to"):
         file.parent.mkdir(parents=True, exist_ok=True)
     if file.is_dir():
         raise UserError(f"{file} is a folder; name a file to write.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +70,54 @@ def test_the_help_of_every_flag_names_its_default() -> None:
             value = field.default
             written = {f"{value:g}"} if isinstance(value, float | int) else {str(value), f"./{value}"}
             assert re.search(rf"(?i)default[: ]+({'|'.join(map(re.escape, written))})|\w+ \(default\)", text), name
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("run", "hub; embedded"),
+        ("train", "hub; embedded"),
+        ("scaling", "hub; embedded"),
+        ("grade", "hub"),
+        ("validate", "embedded"),
+        ("data", "hub"),
+        ("regrade", "where the run found it"),
+        ("view", "where runs found it"),
+    ],
+)
+def test_the_help_of_data_says_what_it_takes_and_its_default(command: str, default: str) -> None:
+    shown = " ".join(re.sub(r"[│|]", " ", help_of(command)).split())
+    text = shown[shown.index("--data") :]
+    assert re.match(rf"--data \S+ Folder with .*?(, or hub.*?)?\. Default: {default}", text)
+    if "hub" in default or default == "embedded":
+        assert ", or hub" in text.partition("Default")[0]
+
+
+def test_a_mistyped_flag_is_told_in_two_seconds_and_so_is_a_complete_run(tmp_path: Path) -> None:
+    """Of processor time, which a busy machine does not change."""
+    words = ("run", "--method", "base", "--task", "math", "--limit", "4")
+    assert scorebench(*words, folder=tmp_path).returncode == 0
+    for more, code, says in ((("--temprature", "0.5"), 2, "--temperature"), ((), 0, "4 of 4 dialogues already there")):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = scorebench(*words, *more, folder=tmp_path)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == code, done.stderr
+        assert says in done.stderr
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "place", "wanted"),
+    [("scorebench co", "1", "compare"), ("scorebench run --temp", "2", "--temperature")],
+)
+def test_a_shell_completes_commands_and_flags(typed: str, place: str, wanted: str, tmp_path: Path) -> None:
+    script = str(Path(sys.executable).with_name("scorebench"))
+    shown = subprocess.run([script, "--show-completion"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0, shown.stderr
+    assert "_SCOREBENCH_COMPLETE=complete_" in shown.stdout
+    asked = {**os.environ, "_SCOREBENCH_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": place}
+    done = subprocess.run([script], cwd=tmp_path, capture_output=True, text=True, env=asked, timeout=60)
+    assert wanted in done.stdout.split()
 
 
 def test_quiet_says_nothing_beside_the_result(tmp_path: Path) -> None:

@@ -168,6 +168,23 @@ def test_compare_names_what_it_leaves_out_and_shows_the_rest(compared: Path) -> 
     assert "first 40" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("leaderboard", "--csv", "/proc/board.csv"), "--csv"),
+        (("scaling", "--method", "base", *TINY, "--csv", "/proc/new/curves.csv"), "--csv"),
+        (("scaling", "--method", "base", *TINY, "--plot", "/proc/new/curves.png"), "--plot"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_with_the_flag_that_named_it(
+    compared: Path, words: tuple[str, ...], flag: str
+) -> None:
+    done = scorebench(*words, folder=compared)
+    assert done.returncode == 2
+    (complaint,) = (line for line in done.stderr.splitlines() if line.startswith("scorebench: Cannot write /proc"))
+    assert f"name another place with {flag}, then" in complaint
+
+
 def test_leaderboard_says_which_runs_it_leaves_out_and_why(compared: Path) -> None:
     done = scorebench("leaderboard", "--csv", "new/board.csv", folder=compared)
     assert done.returncode == 0, done.stderr

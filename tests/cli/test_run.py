@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import gzip
 import json
@@ -12,12 +11,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from safetensors.numpy import load_file
+
+from tests import tiny
 
 SHORT = ("--set", "stage1.steps=6", "--set", "stage2.steps=6", "--set", "problems=4", "--set", "samples=4")
 
@@ -231,6 +233,59 @@ def test_a_complete_run_is_told_and_opens_no_model_and_fresh_plays_it_again(tmp_
     assert "fresh" not in (run / "run.yaml").read_text()
 
 
+def test_a_run_ends_with_its_folder_and_the_next_command(tmp_path: Path) -> None:
+    done = scorebench("run", "--method", "base", "--task", "math", "--limit", "5", "--out", "my runs", folder=tmp_path)
+    (run,) = tmp_path.glob("my runs/runs/*")
+    folder, following = done.stderr.splitlines()[-2:]
+    assert folder == f"The run is in my runs/runs/{run.name}"
+    assert "scorebench compare --out 'my runs'" in following
+    assert "scorebench view --out 'my runs'" in following
+    assert scorebench("compare", "--out", "my runs", folder=tmp_path).returncode == 0
+
+
+def test_the_record_of_a_run_says_how_code_is_confined_and_on_which_gpu(tmp_path: Path) -> None:
+    from scorebench.grading.sandbox import pool
+
+    assert scorebench("run", "--method", "base", "--task", "mbpp", "--limit", "1", folder=tmp_path).returncode == 0
+    (record,) = tmp_path.glob("results/runs/*/run.json")
+    about = json.loads(record.read_text())["about"]
+    tier = pool.tier()
+    assert about["sandbox"] == {
+        "tier": tier.name,
+        "mechanisms": list(tier.mechanisms),
+        "missing": list(tier.missing),
+    }
+    code = "import json; from torch import cuda; "
+    code += "print(json.dumps([cuda.get_device_name(number) for number in range(cuda.device_count())]))"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert about["gpu"] == json.loads(seen.stdout)
+
+
+def test_a_named_model_is_told_before_anything_slow_and_before_it_is_opened(tmp_path: Path) -> None:
+    tiny.model().save_pretrained(tmp_path / "tiny")
+    tiny.tokenizer().save_pretrained(tmp_path / "tiny")
+    words = ["run", "--method", "base", "--task", "math", "--model", "./tiny", "--engine", "hf"]
+    words += ["--data", "embedded", "--limit", "2", "--max-tokens", "4"]
+    told = """
+import sys
+
+plain = sys.stderr.write
+sys.stderr.write = lambda text: plain(text.replace("./tiny", f"./tiny torch={'torch' in sys.modules}"))
+from scorebench.cli.main import main
+
+main()
+"""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", told, *words], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[:2] == [
+        "The model: ./tiny torch=False (engine hf).",
+        "Opening ./tiny torch=True ...",
+    ]
+
+
 def test_a_damaged_run_is_named_and_the_others_are_compared(tmp_path: Path) -> None:
     assert scorebench("run", "--method", "base", "--task", "math", "--limit", "5", folder=tmp_path).returncode == 0
     (tmp_path / "results/runs/foreign").mkdir()
@@ -242,24 +297,42 @@ def test_a_damaged_run_is_named_and_the_others_are_compared(tmp_path: Path) -> N
     assert "base" in done.stdout
 
 
+PARTS = ("start", "stage1", "stage2", "evaluation")
+
+
+def stage_of(folder: Path) -> str:
+    """Which part of a run of score is going on, after what its files say."""
+    if rows_done(folder):
+        return "evaluation"
+    return next((stage for stage in ("stage2", "stage1") if steps_done(folder, stage)), "start")
+
+
 @pytest.mark.slow
 def test_15_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    """Killed in training and in evaluation, wherever it happens to be: rows and weights are the undisturbed ones."""
+    """Five kills in each stage and in evaluation, at random moments: rows and weights are the undisturbed ones."""
     words = ["run", "--method", "score", "--task", "math", *SHORT]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
     assert scorebench(*words, folder=whole).returncode == 0
-    draw = random.Random(0)
-    for _ in range(15):
+    draw, met = random.Random(0), Counter[str]()
+    for wanted in [*["stage1"] * 5, *["stage2"] * 5, *["evaluation"] * 5]:
+        before = [steps_done(cut, "stage1"), steps_done(cut, "stage2"), rows_done(cut)]
         process = subprocess.Popen(
             command(*words), cwd=cut, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=draw.uniform(3, 12))
+        while process.poll() is None:  # until it has done something, in the stage that is wanted or a later one
+            now = [steps_done(cut, "stage1"), steps_done(cut, "stage2"), rows_done(cut)]
+            if now != before and PARTS.index(stage_of(cut)) >= PARTS.index(wanted):
+                break
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, 0.4))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            met[stage_of(cut)] += 1
         process.wait()
+    assert set(met) == {"stage1", "stage2", "evaluation"}, met
+    assert met.total() >= 12, met
     assert scorebench(*words, folder=cut).returncode == 0
     assert rows(cut, "score") == rows(whole, "score")
     for name, tensor in weights(whole).items():

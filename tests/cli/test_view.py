@@ -19,7 +19,7 @@ MISTAKES = [
     (["view"], "There are no runs"),
     (["view", "--serve"], "There are no runs"),
     (["view", "--to", "."], "is a folder"),
-    (["view", "--to", "file/page.html"], "Cannot write file"),
+    (["view", "--to", "file/page.html"], "name another place with --to"),
 ]
 
 

@@ -1,7 +1,8 @@
 """Files of other tools: what is read from each, found by content, and one sentence about what cannot be read.
 
-files/lm-eval was written by lm-eval itself (made_by/lm_eval_samples.py). The rows of the batch API are made with the
-types of OpenAI's package. BigCode's and evalplus's files are written here as those tools document them.
+files/lm-eval and files/evalplus were written by lm-eval and evalplus themselves (made_by). The rows of the batch API
+are made with the types of OpenAI's package. BigCode's harness is on no package index: its files are written here as it
+documents them.
 """
 
 from __future__ import annotations
@@ -246,6 +247,32 @@ def test_evalplus_s_folder_has_a_folder_a_problem_and_a_file_a_sample(tmp_path: 
     (tmp_path / "run" / "Own_7" / "0.py").write_text("x")
     complaints = read_transcripts(tmp_path / "run", OWN).complaints
     assert [str(complaint).split(" ")[0] for complaint in complaints] == ["Own_1/1.py", "Own_7/0.py"]
+
+
+PROGRAMS = {
+    ("Own/0", 0): "def one():\n    return 1",
+    ("Own/0", 1): "def one():\n    return 2",
+    ("Own/1", 0): "def two():\n    return 2",
+    ("Own/1", 1): "def two():\n    x = 2\n    return x",
+}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "programs",
+        "programs.raw",
+        "samples.jsonl",
+        "samples.raw.jsonl",
+        "samples_eval_results.json",
+        "programs/eval_results.json",
+    ],
+)
+def test_what_evalplus_itself_wrote_is_read(written: str) -> None:
+    """Programs as a folder and as a file, sanitized and raw, and the results with the programs in them."""
+    read = told(read_transcripts(FILES / "evalplus" / written, OWN))
+    assert {(name, sample): text.strip() for name, sample, (text,) in read} == PROGRAMS
+    assert len(read) == 4
 
 
 def test_evalplus_s_results_hold_the_programs_too(tmp_path: Path) -> None:

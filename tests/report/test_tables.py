@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scorebench.api.types import Attempt, Episode, Reply, Verdict
 from scorebench.report.compare import Format, compare
 from scorebench.report.render import percent
 from tests.made_episodes import episode, run_of
@@ -64,6 +67,39 @@ def test_embedded_stands_in_every_row_and_data_never_mix() -> None:
     titles = [block.splitlines()[0] for block in tables]
     assert sum("self-correction" in title for title in titles) == 3
     assert all("embedded problems, not the benchmark" in title or "data hub" in title for title in titles)
+
+
+def test_the_printed_table_says_how_answers_are_stated_and_what_is_an_echo() -> None:
+    """Four episodes: attempt 1 is stated, loose, none and stated, attempt 2 is always stated; two attempts echo."""
+    found: Sequence[tuple[Literal["stated", "loose", "none"], str]] = (
+        ("stated", "1"),
+        ("loose", "0"),
+        ("none", "0"),
+        ("stated", "0"),
+    )
+    episodes = [
+        Episode(
+            str(number),
+            0,
+            (
+                Attempt(Reply("a"), Verdict("pass" if first == "1" else "fail", "a", reading=word, echo=number == 0)),
+                Attempt(Reply("b"), Verdict("fail", "b", reading="stated", echo=number == 3)),
+            ),
+        )
+        for number, (word, first) in enumerate(found)
+    ]
+    text = compare([made("base", 0, episodes)], "md")
+    (block,) = (block for block in text.split("### ")[1:] if "how answers are stated" in block.splitlines()[0])
+    head, _, row = [line for line in block.splitlines() if line.startswith("|")][:3]
+    columns, cells = ([cell.strip() for cell in line.strip("|").split("|")] for line in (head, row))
+    named = dict(zip(columns, cells, strict=True))
+    shares = ("t1 stated", "t1 loose", "t1 none", "t2 stated", "t2 loose", "t2 none")
+    assert [named[column] for column in shares] == ["50.0", "25.0", "25.0", "100.0", "0.0", "0.0"]
+    assert (named["echo"], named["echo, passed"]) == ("2", "1")
+    assert "echo: attempts whose answer is a formula of the problem" in block
+    plain = compare([made("base", 0, [e for e in episodes if not any(a.verdict.echo for a in e.attempts)])], "md")
+    assert "how answers are stated" in plain
+    assert "echo" not in plain
 
 
 LONG = ["base", "self-refine", "score-no-shaping", "score-star-stage2"]

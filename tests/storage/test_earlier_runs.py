@@ -62,3 +62,22 @@ def test_every_command_that_reads_runs_takes_it_or_says_why_not(folder: Path) ->
     if done.returncode:  # the embedded problems may have changed since
         assert done.returncode == 2
         assert "others today" in done.stderr.splitlines()[-1]
+
+
+def test_its_checkpoint_is_no_checkpoint_of_today_s_trainings(folder: Path) -> None:
+    """`train --out` on it is refused in one sentence, before any step, and changes nothing in it."""
+    (old,) = (folder / "results" / "checkpoints").iterdir()
+    before = {file: file.read_bytes() for file in old.rglob("*") if file.is_file()}
+    done = scorebench("train", "--method", "score", "--task", "math", "--out", str(old), folder=folder)
+    assert done.returncode == 2
+    assert "holds another training (score on math, seed 0, or with other settings)" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert {file: file.read_bytes() for file in old.rglob("*") if file.is_file()} == before
+    assert list((folder / "results" / "checkpoints").iterdir()) == [old]
+
+
+def test_the_log_of_its_training_is_drawn(folder: Path) -> None:
+    done = scorebench("plots", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stderr.splitlines() if "9b1e1e79" in line]
+    assert list((folder / "results" / "plots").glob("training-*"))

@@ -138,8 +138,6 @@ def test_freezing_names_a_bad_row_and_writes_nothing(graded: list, tmp_path: Pat
 
 
 def test_gold_passes_and_an_empty_reply_fails() -> None:
-    pytest.importorskip("scorebench.grading.math.grader")
-    pytest.importorskip("scorebench.grading.code.grader")
     data = Source("folder", real_data())
     for task in (math.task, mbpp.task, humaneval.task, mbpp_r.task):
         for problem in task.load("test", data).problems[:3]:
@@ -148,7 +146,6 @@ def test_gold_passes_and_an_empty_reply_fails() -> None:
 
 
 def test_the_given_programs_of_a_repair_set_fail() -> None:
-    pytest.importorskip("scorebench.grading.code.grader")
     for problem in mbpp_r.task.load("test", Source("folder", real_data())).problems[:5]:
         assert problem.given is not None
         assert mbpp_r.task.grade(problem, problem.given).outcome == "fail"
@@ -173,7 +170,6 @@ def test_programs_that_agree_on_the_docstring_s_examples_are_one_vote() -> None:
 
 
 def test_the_last_stated_answer_is_the_vote() -> None:
-    pytest.importorskip("scorebench.grading.math.grader")
     problem = Problem("p", "?", "5")
     key = math.task.vote_key(problem, r"My \boxed{6} was wrong, it is \boxed{5}")
     assert key == math.task.vote_key(problem, "Final Answer: The final answer is $5.0$. I hope it is correct.")

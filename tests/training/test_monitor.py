@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,29 @@ def test_watching_changes_no_weight_and_logs_what_it_saw(tmp_path: Path) -> None
     first = read(tmp_path / "watched" / "stage1" / "evaluations.jsonl")[0]
     assert max(map(abs, first["kl"])) < 1e-6  # before the first step the policy is the base
     assert max(read(tmp_path / "watched" / "stage2" / "evaluations.jsonl")[-1]["kl"]) > 0
+
+
+def test_the_progress_of_a_training_says_what_is_right_the_drift_and_the_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every turn has its share of right answers and its KL, and they are those of the log."""
+    shown: dict[str, list[tuple[int, str]]] = {}
+
+    @contextmanager
+    def record(title: str, total: int, done: int = 0) -> Iterator[Any]:
+        yield lambda done, note="": shown.setdefault(title, []).append((done, note))
+
+    monkeypatch.setattr("scorebench.methods.score.progress", record)
+    score.train(context(tmp_path), short(CONFIG, 3))
+    assert list(shown) == ["score, stage1", "score, stage2"]
+    for stage in ("stage1", "stage2"):
+        notes = shown[f"score, {stage}"]
+        for (done, note), row in zip(notes, read(tmp_path / stage / "steps.jsonl"), strict=True):
+            right = " -> ".join(f"{100 * share:.0f}" for share in row["correct"])
+            drift = ", ".join(f"{kl:.2f}" for kl in row["kl"])
+            assert len(row["kl"]) == 2
+            assert note == f"right {right} %, KL by turn {drift}, copies {100 * row['unchanged']:.0f} %"
+            assert done == row["step"]
 
 
 def test_every_method_is_watched(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ Ancestor = tuple[str, str, int]  # module, name, number
 
 
 class RaisedByProgram:
-    """What the exceptions of the program have in common; the first base of each of their classes."""
+    """The first base class of every exception that the program has raised, as the tests see it."""
 
     _remote: Any = None  # stands for the exception itself; None where it could not be kept
     _text: str = ""
@@ -64,7 +64,10 @@ class ExceptionClasses:
         return exception
 
     def of(self, ancestors: list[Ancestor]) -> type[Exception] | None:
-        """The tests' class for the class whose ancestors these are, itself first; None if it is no Exception."""
+        """The class that the tests see for a class of the program; None if that is no Exception.
+
+        ancestors: the program's class and all of its base classes, the class itself first.
+        """
         known: type[Exception] | None = None
         for ancestor in reversed(ancestors):
             here = _known_class(ancestor)
@@ -85,7 +88,7 @@ class ExceptionClasses:
         return self._joined[first, second]
 
     def keep(self, kind: type[Exception], target: int) -> type[Exception]:
-        """The same class; from here on it is known under which number the program has it."""
+        """Records the number of the program's class that `kind` stands for; returns `kind`. See `target_of`."""
         if issubclass(kind, RaisedByProgram):
             self._targets[kind] = target
         return kind
@@ -103,7 +106,7 @@ class ExceptionClasses:
 
 
 def _known_class(ancestor: Ancestor) -> type[Exception] | None:
-    """A class of Python's own that the test runner has under that name already; nothing is imported for it."""
+    """The class of the standard library with that name, if the test runner has already imported it; else None."""
     module, name, _ = ancestor
     if module.partition(".")[0] not in sys.stdlib_module_names and module != "builtins":
         return None

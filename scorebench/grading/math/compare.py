@@ -8,6 +8,7 @@ needed. Each rule has a name; values.py, words.py and parts.py hold what the rul
 - "choice", "words", "letters": (C) is C; even is Even; LQSX is not QLSX, as letters in a row are no product.
 - "clock": 4:30 p.m. is a time; 3:4 is a ratio, and 6:8 or 3/4 is the same one.
 - "base": 1011_2 is 1011, as the problem names the base; it is neither 1011_3 nor 11.
+- "digits-apart": 1 2 is neither 12 nor the product 2; 1 200 is 1200 (normalise.py).
 - "percent": 10\% is 10 and is 0.1; 0.1 is not 10.
 - "unit": 5 m is not 5 cm; a unit may be left out.
 - "name": x = 5 is not y = 5.

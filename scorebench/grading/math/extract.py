@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from scorebench.api.replies import without_thoughts
+from scorebench.grading.math.denials import NEGATED_VERB, denied_value, is_denied, is_not_said, with_alternative
 from scorebench.grading.math.sentences import MAX_ANSWER, last_value, read_region
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
@@ -40,14 +41,15 @@ _AND = re.compile(
 
 _STATEMENT = re.compile(
     r"\bfinal\s+answer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+\w+)?(?:[^\w\n$\\({\[.,;:<\"'-]|\*){0,6}"
-    r"(?:[:=\n–—-]|\b(?:is|are|should\s+be|would\s+be|must\s+be|becomes)\b)[\s*_:#]*"
+    rf"(?:[:=\n–—-]|{NEGATED_VERB}|\b(?:is|are|should\s+be|would\s+be|must\s+be|becomes)\b)[\s*_:#]*"
     r"(?:(?:so|thus|therefore|hence)?,?\s*the\s+(?:final\s+)?answer\s+(?:is|are)\b[\s*_:]*)?",
     re.IGNORECASE,
 )
 _LOOSE = re.compile(
     r"(?P<hash>^####[ \t]*)|<answer>\s*(?P<tag>.{0,2000}?)\s*</answer>"
     r"|\"(?:final_)?answer\"\s*:\s*(?P<json>\"(?:\\.|[^\"\\]){0,2000}\"|-?[\d.]+)"
-    r"|\banswer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+[\w ]{1,40}?)?[\s*_]{0,4}(?:[:=]|\n|\b(?:is|are"
+    r"|\banswer\b(?:\s+(?:to|for|of)\s+(?:the|this|your)\s+[\w ]{1,40}?)?[\s*_]{0,4}"
+    rf"(?:[:=]|\n|{NEGATED_VERB}|\b(?:is|are"
     r"|should\s+be|would\s+be|must\s+be)\b)[\s*_:]*",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
@@ -83,22 +85,56 @@ class _Span(NamedTuple):
     end: int
 
 
+class _Denied(NamedTuple):
+    """A value that the reply says is not the answer, and where it says so."""
+
+    found: Found
+    start: int
+    end: int
+
+
 def find_answer(reply: str) -> Found | None:
-    """The answer of a reply; None where it has none."""
+    """The answer of a reply; None where it has none. What the reply denies is no answer: it is found as "not 5"."""
     text = _own_part(without_thoughts(reply))
+    denied: list[_Denied] = []
+    found, start = _find(text, denied)
+    for denial in denied:
+        same = found is None or "".join(found.answer.split()) == "".join(denial.found.answer.split())
+        if same and denial.start >= start:
+            return denial.found._replace(answer=f"not {denial.found.answer}")
+    return found
+
+
+def _find(text: str, denied: list[_Denied]) -> tuple[Found | None, int]:
+    """The last answer that is not denied, and where it stands. denied: gets what is denied behind it."""
     boxes = list(_boxes(text))
-    statement = _last_statement(text)
+    statement, loose = _last_statement(text, denied), _last_loose(text, denied)
     if boxes and boxes[-1].answer == _CUT_OFF and not (statement and statement.end > boxes[-1].start):
-        return None
-    group = _last_group(text, [box for box in boxes if box.answer != _CUT_OFF])
+        denied.clear()
+        return None, 0
+    group = _last_group(text, _not_denied(text, boxes, denied))
     if statement and not (group and (group.start >= statement.end or _explains(text, statement))):
-        return Found(statement.answer, "final-answer", "stated")
+        return Found(statement.answer, "final-answer", "stated"), statement.start
     if group:
-        return Found(group.answer, "boxed", "stated")
-    if answer := _last_loose(text):
-        return Found(answer, "answer-is", "loose")
-    value = last_value(text)
-    return Found(value, "last-value", "loose") if value else None
+        return Found(with_alternative(group.answer, text, group.end, group.end), "boxed", "stated"), group.start
+    if loose:
+        return Found(loose.answer, "answer-is", "loose"), loose.start
+    behind = max((denial.end for denial in denied), default=0)
+    value = last_value(text[behind:])
+    return (Found(value, "last-value", "loose"), behind) if value else (None, 0)
+
+
+def _not_denied(text: str, boxes: list[_Span], denied: list[_Denied]) -> list[_Span]:
+    r"""The boxes that are closed and not denied, as in "the answer is not \boxed{5}"."""
+    kept = []
+    for box in boxes:
+        if box.answer == _CUT_OFF:
+            continue
+        if is_denied(text, box.start):
+            denied.append(_Denied(Found(box.answer, "boxed", "stated"), box.start, box.end))
+        else:
+            kept.append(box)
+    return kept
 
 
 def _explains(text: str, statement: _Span) -> bool:
@@ -159,13 +195,18 @@ def _last_group(text: str, boxes: list[_Span]) -> _Span | None:
     return _Span(joint.join(contents), group[0].start, group[-1].end)
 
 
-def _last_statement(text: str) -> _Span | None:
-    """The last "final answer" statement that states something."""
+def _last_statement(text: str, denied: list[_Denied]) -> _Span | None:
+    """The last "final answer" statement that states something; denied gets those behind it that deny a value."""
     limit = len(text)
     for mark in reversed(list(_STATEMENT.finditer(text))[-_MARKS:]):
         region = read_region(text, mark.end(), min(limit, mark.end() + MAX_ANSWER))
         if region is not None:
-            return _Span(_opened(region.answer), mark.start(), region.end)
+            answer = _opened(region.answer)
+            value = answer if is_not_said(text, mark.start()) else denied_value(mark.group(), answer)
+            if value is None:
+                answer = with_alternative(answer, text, mark.end(), region.end)
+                return _Span(answer, mark.start(), region.end)
+            denied.append(_Denied(Found(value, "final-answer", "stated"), mark.start(), region.end))
         limit = mark.start()
     return None
 
@@ -176,19 +217,30 @@ def _opened(answer: str) -> str:
     return group.answer if group else answer
 
 
-def _last_loose(text: str) -> str | None:
-    """The last of "the answer is 5", #### 5, <answer>5</answer> and {"answer": 5} that states something."""
+def _last_loose(text: str, denied: list[_Denied]) -> _Span | None:
+    """The last of "the answer is 5", #### 5, <answer>5</answer> and {"answer": 5} that states something.
+
+    denied gets the statements behind it that deny a value.
+    """
     limit = len(text)
     for mark in reversed(list(_LOOSE.finditer(text))[-_MARKS:]):
         if mark["tag"] is not None:
             answer = mark["tag"]
         elif mark["json"]:
             answer = _from_json(mark["json"])
+        elif region := read_region(text, mark.end(), min(limit, mark.end() + MAX_ANSWER)):
+            answer = region.answer
+            said = mark["hash"] is not None or not is_not_said(text, mark.start())
+            value = denied_value(mark.group(), answer) if said else answer
+            if value is not None:
+                denied.append(_Denied(Found(value.strip(), "answer-is", "loose"), mark.start(), region.end))
+                answer = ""
+            else:
+                answer = with_alternative(answer.strip(), text, mark.end(), region.end)
         else:
-            region = read_region(text, mark.end(), min(limit, mark.end() + MAX_ANSWER))
-            answer = region.answer if region else ""
+            answer = ""
         if answer.strip():
-            return answer.strip()
+            return _Span(answer.strip(), mark.start(), mark.end())
         limit = mark.start()
     return None
 

@@ -177,6 +177,7 @@ _currency = _rewriter(
 _thousands = _rewriter(
     (r"(?<=\d) ?(?:\{,\}|, ?\\!|\\[,;: ]) ?(?=\d{3}(?!\d))", ""),
     (r"(?<![\d.,_^{(\[])(\d{1,3})((?: \d{3})+)(?![\d,./])", lambda m: m[1] + m[2].replace(" ", "")),
+    (r"(?<![\d.,])(\d+\.\d{3})((?: \d{3})* \d{1,3})(?![\d,./])", lambda m: m[1] + m[2].replace(" ", "")),
 )
 
 _spaces = _rewriter(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from scorebench.grading.math.denials import is_denied
+
 # The longest text that is searched for one answer. The longest answer of MATH has 159 characters.
 MAX_ANSWER = 2_000
 
@@ -19,13 +21,15 @@ _END = re.compile(r"[.!?](?=[\s*\"')]|$)|\n")
 _ADVERBS = re.compile(
     r"(?:(?:[\s*_:,\"]|\b(?:therefore|thus|hence|then|still|indeed|also|simply|just|exactly|again|now|in fact"
     r"|equal to|given by"
+    r"|definitely|certainly|probably|surely|obviously|actually"
     r"|approximately|about|roughly|as follows|clearly|the (?:number|value|integer|expression|fraction|set"
     r"|interval|point|ordered pair))\b)+)?",
     re.IGNORECASE,
 )
 _HEDGE_BEFORE = re.compile(
-    r"\b(?:not|n't|never|maybe|perhaps|possibly|either|neither|(?:less|more|greater|fewer|smaller|larger"
-    r"|other) than|at least|at most|between)\b",
+    r"(?:\b(?:not|cannot|never|maybe|perhaps|possibly|either|neither|hardly|unlikely|(?:less|more|greater|fewer|smaller"
+    r"|larger|(?<!none )other) than|at least|at most|between|any(?:thing)? (?:but|except|other than)"
+    r"|every(?:thing)? (?:but|except))|n['’]t)\b",
     re.IGNORECASE,
 )
 _AFTER = re.compile(r"\s*(?:\\?%|percent\b|(?:or (?:more|less|fewer))\b|(?:is|was) (?:not|wrong|incorrect)\b)")
@@ -76,7 +80,7 @@ def _read_words(text: str, start: int, end: int) -> Region | None:
     """The answer in a sentence that does not begin with a formula."""
     sentence = text[start:end]
     answer = _CLAUSE.sub("", sentence).strip(' \t\r\n*_,;`"')
-    hedge = _HEDGE_BEFORE.match(answer)
+    hedge = _HEDGE_BEFORE.match(answer) or _HEDGE_BEFORE.match(sentence.strip())
     if hedge or not (_BARE_START.match(answer) and _short(answer)):
         value = _value_of_sentence(text, start, end)
         if value is not None:
@@ -115,24 +119,27 @@ def _value_of_sentence(text: str, start: int, end: int) -> str | None:
         if best is None or not _NAME.fullmatch(run.answer):
             before = text[max(start, opener.start() - 40) : opener.start()]
             hedges = re.findall(_HEDGE_BEFORE, " ".join(before.split()[-3:])) if before else []
+            if not hedges and is_denied(text, opener.start()):
+                hedges = ["not"]
             best = run.end, f"{hedges[-1]} {run.answer}" if hedges else run.answer
         position = max(run.end, opener.end())
     numbers = [(m.start(), m.end(), m.group()) for m in _VALUE.finditer(text, start, end)]
     last = numbers[-1][0] if numbers else start
     is_the_value = best is not None and last >= best[0] and _IS.search(text[max(best[0], last - 30) : last])
     if numbers and (best is None or _NAME.fullmatch(best[1]) or is_the_value):
-        return _number_run(text, numbers).strip()
+        return _number_run(text, numbers)
     return best[1] if best else None
 
 
 def _number_run(text: str, numbers: list[tuple[int, int, str]]) -> str:
-    """The last number, with those that are joined to it by commas and "and"."""
+    """The last number, with those that are joined to it by commas and "and"; with "not" where they are denied."""
     run = [numbers[-1]]
     for number in reversed(numbers[:-1]):
         if not re.fullmatch(r"\s*(?:,\s*)?(?:and|or)?\s*", text[number[1] : run[0][0]]):
             break
         run.insert(0, number)
-    return ", ".join(number[2].replace("$", "").strip() for number in run)
+    denied = "not " if is_denied(text, run[0][0]) else ""
+    return denied + ", ".join(number[2].replace("$", "").strip() for number in run)
 
 
 def _formulas(text: str, start: int, limit: int) -> Region | None:

@@ -37,7 +37,7 @@ _HEDGE = re.compile(
     r"\b(?:not|never|maybe|perhaps|possibly|either|neither|(?:less|more|greater|fewer|larger|smaller|bigger"
     r"|other|rather) than"
     r"|at (?:least|most)|between|or (?:so|more|less|fewer)|instead|unknown|unsure|cannot|up to|over|under"
-    r"|almost|nearly)\b|n't\b"
+    r"|hardly|unlikely|anything|everything|something|except|almost|nearly)\b|n['’]t\b"
 )
 
 

@@ -56,7 +56,7 @@ _POWERS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "c
 _LETTERS = frozenset("mghsLNJWV")
 # Words that say more than what was counted.
 _NO_NOUN = re.compile(
-    r"\b(?:and|or|not|no|is|are|was|if|when|where|for|than|but|to|from|with|maybe|mod|by|times|less|more|otherwise|each"
+    r"\b(?:and|or|not|no|is|are|was|if|when|where|for|than|but|to|from|with|maybe|mod|by|times|plus|minus|less|more|otherwise|each"
     r"|sin|cos|tan|log|ln|sqrt|pi|frac)\b"
 )
 _TOKEN = r"(?>\\text\{[^{}]*\}|\\degree(?: ?[CFK]\b)?|[A-Za-z]+\.?(?:[A-Za-z]\.)*)(?: ?\^ ?\{?-?\d\}?)?"

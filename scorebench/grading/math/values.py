@@ -33,6 +33,8 @@ def compare_values(gold: str, given: str, ask: Ask) -> Decision:
     gold, given = (_THOUSANDS.sub(lambda number: number[0].replace(",", ""), text) for text in (gold, given))
     if squash(gold) == squash(given):
         return Decision(True, "same-text")
+    if _DIGITS_APART.search(gold + " | " + given) and not _BASED.search(gold + given):
+        return Decision(False, "digits-apart")
     if (same := _same_in_base(gold, given)) is not None:
         return Decision(same, "base")
     if r"\%" in gold + given:
@@ -45,9 +47,13 @@ def compare_values(gold: str, given: str, ask: Ask) -> Decision:
     return Decision(*ask(gold, given))
 
 
+_DIGITS_APART = re.compile(r"\d\s+\d")
+_SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
+
+
 def squash(text: str) -> str:
-    """The text without spaces."""
-    return "".join(text.split())
+    """The text without spaces. A space between two digits is kept: 1 2 is not 12."""
+    return _SPACE.sub("", text.strip())
 
 
 def plain_number(text: str) -> Fraction | None:
@@ -64,7 +70,7 @@ def plain_number(text: str) -> Fraction | None:
 
 def _same_in_base(gold: str, given: str) -> bool | None:
     """Whether two numbers have the same digits, and the same base where both name one; None if neither names one."""
-    texts = squash(gold), squash(given)
+    texts = ["".join(text.split()) for text in (gold, given)]
     bases = [_BASED.fullmatch(text) for text in texts]
     if not any(bases):
         return None

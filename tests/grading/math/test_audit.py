@@ -19,7 +19,7 @@ RULES = {
     "hedged", "choice", "clock", "words", "letters", "base", "percent", "unit", "name", "equation",
     "false-equation", "count",
     "parts", "brackets", "said-twice", "interval", "exact", "real-values", "empty", "over-limit", "same-text",
-    "number", "their-units",
+    "number", "their-units", "digits-apart",
 }  # fmt: skip
 
 

@@ -50,6 +50,9 @@ def test_reported_cases(case: dict[str, str]):
         r"5 \text{ or maybe 6}"),
         ("5", r"5 \text{, not 6}"), ("5", "6 = 5"), ("5", "x = 6 = 5"), ("AB", "A,B"), ("5", "="), ("5", r"\text{}"),
         ("5", "x^2 = 5"), ("5", "3x + 2y = 5"), ("5", "at least 5"), ("(2,1), (3,4)", "(5,4), (3,4)"),
+        ("12", "1 2"), ("12", r"1\,2"), ("2", "1 2"), ("56", "5 6"), ("120", "12 0"), ("0.12", "0.1 2"),
+        ("x^{12}", "x^{1 2}"), ("5", "5 minus something"), ("5", "5 plus something"), ("5", "anything but 5"),
+        ("1200", "1, 200"), ("12{,}345", "12, 345"), ("1234567", "1 234567"),
         (r"\frac{1}{2004!}", r"\frac{1}{2006!}"), ("x", r"\sqrt{x^2}"), ("5", r"5\text{ or more}"),
     ],
 )  # fmt: skip
@@ -72,7 +75,12 @@ def test_what_says_something_else_fails(reference: str, answer: str):
         r"\frac{1}{\sqrt n}"),
         (r"\frac{3}{4}", r"\frac34 or 0.75"), ("5", r"V = 5\text{ m}^3"), ("1,-2", "x_1=-2, x_2=1"), ("(2,3)",
         "x=2, y=3"),
-        ("5", r"5 \frac{\text{km}}{\text{h}}"), (r"\text{(C)}", r"\textbf{(C)}\ 5"), ("4", "four"), ("1011_2",
+        ("5", r"5 \frac{\text{km}}{\text{h}}"), (r"\text{(C)}", r"\textbf{(C)}\ 5"), ("4", "four"), ("1200", "1 200"),
+        ("1200", r"1\,200"), ("1,200", r"1\,200"), ("1200", "1{,}200"), ("1200", "1\u2009200"),
+        ("1234567", "1 234 567"),
+        ("0.123456", r"0.123\,456"), ("1 2", "1  2"), ("1, 200", "1,200"), ("AB", "A B"), ("2x", "2 x"),
+        (r"\frac12", r"\frac 1 2"),
+        ("1011_2",
         r"1011_{\text{two}}"),
     ],
 )  # fmt: skip
@@ -114,6 +122,43 @@ def test_the_rule_names_what_found_the_answer_and_what_settled_it():
     assert grade(r"\boxed{5}", "5").rule == "boxed, same-text"
     assert grade(r"\boxed{(x+1)^2}", "x^2+2x+1").rule == "boxed, math-verify"
     assert grade(final.format("9^{9^{9}}"), "5").rule == "final-answer, over-limit"
+
+
+DENIED = [
+    "The final answer is definitely not 5.", "The final answer isn't 5.", "The final answer isn\u2019t 5.",
+    "The final answer cannot be $5$.", "The answer can't be 5.", "The final answer should not be 5.",
+    "Answer: anything but 5", "The answer is everything except 5.", "Answer: hardly 5",
+    "I do not think the answer is 5.", "I don't believe that the final answer is $5$.", "I doubt that the answer is 5.",
+    "It is not the case that the answer is 5.", "I do not know whether the answer is 5.",
+    r"The answer is not $\boxed{5}$.", r"I do not think that the answer is \boxed{5}.", "So $x$ cannot be $5$.",
+    "The final answer is 5. Wait, the final answer is not 5.", r"\boxed{5}. No: the answer is not 5.",
+    "The final answer is 5. Or maybe 6.", "The final answer is $5$. Or $6$.", "The answer is $5$, or maybe $6$.",
+    "The answer is 5, but it could also be 6.", "The answer is 5. Alternatively, 6.", r"\boxed{5} or maybe 6",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("reply", DENIED)
+def test_what_is_denied_or_left_open_is_no_answer(reply: str):
+    assert grade(reply, "5").outcome == "fail"
+    assert grade(reply.replace("5", "7"), "5").outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "The answer isn't 4. The final answer is 5.", "The answer cannot be 4. It must be 5.",
+        "The final answer is 5. The final answer is not 4.", r"\boxed{5}. I do not think the answer is 4.",
+        "The answer is 5. I don't think the answer is 4.", "The final answer is not 5? No: the final answer is 5.",
+        "I do not think there is another way. The answer is 5.", "I don't know why, but the answer is 5.",
+        "I am not sure.\nAnswer: 5", "There is no doubt that the answer is 5.", "I don't doubt that the answer is 5.",
+        "Because x cannot be negative, the final answer is $5$.", "Since 4 is not possible, the answer is 5.",
+        "The final answer is definitely 5.", "The answer is none other than 5.", "The final answer is nothing but 5.",
+        "The final answer is 5. Or equivalently, $5.0$.", r"\boxed{5} or 5.0", "The final answer is $5$. Or $x = 5$.",
+        "My answer isn't changing. The final answer is 5.", "It is not 4, so the answer is 5.",
+    ],
+)  # fmt: skip
+def test_what_denies_something_else_still_answers(reply: str):
+    assert grade(reply, "5").outcome == "pass"
 
 
 def test_a_reply_without_an_answer_fails():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import permutations
@@ -47,6 +48,56 @@ def test_votes_follow_verdicts(reference: Fraction, voters: list[tuple[Fraction,
         for (other_value, other), other_key, other_right in zip(voters, keys, passed, strict=True):
             if right == other_right:
                 assert (key == other_key) == (right or value == other_value), (answer, other)
+
+
+def _sets(numbers: list[int]) -> list[str]:
+    a, b, c = numbers
+    return [f"{a},{b},{c}", f"{c}, {a}, {b}", rf"\{{{b}, {c}, {a}\}}", f"{a}, {b} and {c}", rf"x={b}, x={a}, x={c}"]
+
+
+def _named(number: int) -> list[str]:
+    return [f"x={number}", f"x = {number}.0", f"{number}", rf"\boxed{{x={number}}}"]
+
+
+def _measured(number: int) -> list[str]:
+    return [rf"{number}\text{{ cm}}", f"{number} cm", f"{number} centimeters", f"{number}"]
+
+
+def _polynomials(number: int) -> list[str]:
+    return [f"x^2+{2 * number}x+{number**2}", f"(x+{number})^2", f"{number**2}+x^2+{2 * number}x"]
+
+
+def _points(numbers: list[int]) -> list[str]:
+    a, b, _ = numbers
+    return [f"({a},{b})", rf"\left( {a}, {b} \right)", f"(x, y) = ({a}, {b})", f"({a}.0, {b})"]
+
+
+def _intervals(numbers: list[int]) -> list[str]:
+    low, high = sorted(numbers)[::2]
+    return [f"({low},{high}]", rf"{low} < x \le {high}", f"({low}, {high}.0]", rf"x \in ({low},{high}]"]
+
+
+_KINDS: list[Callable[[list[int]], list[str]]] = [
+    _sets, _points, _intervals, *(lambda numbers, of=of: of(numbers[0]) for of in (_named, _measured, _polynomials)),
+]  # fmt: skip
+triples = st.lists(st.integers(2, 9), min_size=3, max_size=3, unique=True).map(sorted)
+ballots = st.lists(st.tuples(triples, st.integers(0, 4)), min_size=2, max_size=5)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(_KINDS), triples, ballots)
+def test_votes_of_sets_points_intervals_names_units_and_polynomials_follow_verdicts(
+    kind: Callable[[list[int]], list[str]], gold: list[int], drawn: list[tuple[list[int], int]]
+):
+    """All spellings of a value vote together, other values apart, and what passes votes for the reference."""
+    reference = kind(gold)[0]
+    voters = [kind(numbers)[spelling % len(kind(numbers))] for numbers, spelling in drawn]
+    values = [kind(numbers)[0] for numbers, _ in drawn]
+    keys = [vote_key(reference, answer) for answer in voters]
+    for value, answer, key in zip(values, voters, keys, strict=True):
+        assert (key == reference) == same_answer(reference, answer).passed == (value == reference), answer
+        for other_value, other, other_key in zip(values, voters, keys, strict=True):
+            assert (key == other_key) == (value == other_value), (answer, other)
 
 
 @pytest.mark.parametrize(

@@ -385,6 +385,19 @@ def test_threads_are_limited_and_thirty_two_are_allowed():
     assert "thread" in verdict.detail
 
 
+@pytest.mark.parametrize("withheld", ["seccomp,landlock,namespaces", "seccomp,landlock,namespaces,pids"])
+def test_forks_are_limited_where_nothing_is_confined(withheld: str, monkeypatch: pytest.MonkeyPatch):
+    """Also of root, whom the kernel's own limit on processes does not bind: by a control group, else by counting."""
+    monkeypatch.setenv(pool.TIER_VARIABLE, "limits")
+    pool.configure(1, frozenset(withheld.split(",")))
+    program = "import os, time\ndef f(n):\n    for _ in range(n):\n        if os.fork() == 0:\n"
+    program += "            time.sleep(5)\n            os._exit(0)\n    time.sleep(2)\n    return n"
+    assert grade(program, ["assert f(20) == 20"], entry_point="f").passed
+    verdict = grade(program, ["assert f(300) == 300"], entry_point="f")
+    assert verdict.outcome == "fail", verdict
+    assert "Resource temporarily unavailable" in verdict.detail or "threads and processes" in verdict.detail, verdict
+
+
 @pytest.mark.slow
 def test_an_answer_that_is_slow_to_compare_fails_its_program():
     tests = ["assert [f(i) for i in range(2)]", "n = f(5)\nwhile n: n -= 1"]

@@ -1,0 +1,3 @@
+def two():
+    x = 2
+    return x
