@@ -115,7 +115,7 @@ class Session:
 
         find: where it lies, if it is there; find_pool for a run that serves as a pool.
         """
-        training = self._training(method, task)[0] if trains(method) else None
+        training = self.training(method, task) if trains(method) else None
         if training and not training.complete:
             return None
         loaded = self._loaded(task)
@@ -183,6 +183,10 @@ class Session:
             self._threads()
             do()
         return training
+
+    def training(self, method: Trained, task: Task) -> Training:
+        """The method's training for this task, done or not."""
+        return self._training(method, task)[0]
 
     def _training(self, method: Trained, task: Task) -> tuple[Training, Callable[[], None]]:
         """The method's training for this task, done or not, and what does it."""
