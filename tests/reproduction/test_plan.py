@@ -122,7 +122,7 @@ def test_rows_of_a_folder_are_for_runs_without_a_recipe(tmp_path: Path, monkeypa
     (warm_up,) = training_jobs(plan.sections[1], Path("out"))
     assert warm_up.command[3:7] == ["train", "--method", "sft", "--task"]
     assert warm_up.command[-4:] == ["--set", "max_tokens=128", "--out", "checkpoints/warm-up"]
-    assert ["--results", "out"] == warm_up.command[(at := warm_up.command.index("--results")) : at + 2]
+    assert warm_up.command[(at := warm_up.command.index("--results")) : at + 2] == ["--results", "out"]
 
 
 @pytest.mark.parametrize(
