@@ -34,13 +34,14 @@ from scorebench.training.trainer import RECORD
 class Job:
     """One method on one task with one seed: `scorebench run`, or `scorebench scaling` where a pool is wanted.
 
-    note: what tells it from others of the same method, task and seed. checkpoint: the folder that a training's
-    checkpoint is put into; such a job is `scorebench train`, and has no run.
+    note: what tells it from others of the same method, task and seed. recipe, checkpoint: of a job that is
+    `scorebench train --config RECIPE --out CHECKPOINT` and has no run; its settings are the recipe's.
     """
 
     settings: Settings
     pool: bool = False
     note: str = ""
+    recipe: Path | None = None
     checkpoint: Path | None = None
 
     @property
@@ -58,13 +59,15 @@ class Job:
     @property
     def command(self) -> list[str]:
         """What a user would type."""
-        training = self.checkpoint is not None
-        words = [sys.executable, "-m", "scorebench", "train" if training else "scaling" if self.pool else "run"]
+        begin = [sys.executable, "-m", "scorebench"]
+        if self.checkpoint is not None:
+            folders = ["--results", str(self.settings.out), "--out", str(self.checkpoint)]
+            return [*begin, "train", "--config", str(self.recipe), *folders]
+        words = [*begin, "scaling" if self.pool else "run"]
         for name, value in self.settings.model_dump(mode="json", exclude_defaults=True).items():
-            flag = "--results" if training and name == "out" else f"--{name.replace('_', '-')}"
             for text in value if name in ("set", "stop") else [_said(value)]:
-                words += [flag, text]
-        return [*words, "--out", str(self.checkpoint)] if training else words
+                words += [f"--{name.replace('_', '-')}", text]
+        return words
 
     def is_done(self) -> bool:
         """Whether nothing is left to do for it."""

@@ -76,7 +76,7 @@ def read_plan(path: Path) -> Plan:
 def training_jobs(section: Section, out: Path) -> list[Job]:
     """The section's trainings, in the order in which they are to be done. out: the folder of results."""
     return [
-        Job(settings_from({"out": out}, warmup.config), note=str(warmup.out), checkpoint=warmup.out)
+        Job(settings_from({"out": out}, warmup.config), False, warmup.out.name, warmup.config, warmup.out)
         for warmup in section.trainings
     ]
 
