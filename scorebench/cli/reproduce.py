@@ -82,27 +82,36 @@ def reproduce(
 
 
 def _carry_out_plan(plan: Path, data: Path | None, at_once: int, limit: int | None, out: Path, to: Path) -> None:
-    """Does a plan's trainings and runs, section by section, and writes its page of what there is."""
+    """Does a plan's trainings and runs, and writes its page: of what is there before, and again after each section."""
     from scorebench.reproduction.jobs import carry_out
     from scorebench.reproduction.plan_file import read_plan, run_jobs, training_jobs
     from scorebench.reproduction.plan_page import section_result, write_plan_page
     from scorebench.storage.files import alone
 
     read = read_plan(plan)
-    results = []
+    given = [word for name, value in (("data", data), ("limit", limit)) if value for word in (f"--{name}", str(value))]
+    command = " ".join(["scorebench reproduce --plan", str(plan), *given])
     failures: list[Failure] = []
-    with alone(out, "reproducing in"):
+
+    def write() -> None:
+        results = []
         for section in read.sections:
             warmups = training_jobs(section, out)
-            failed = [failure for job in warmups for failure in carry_out([job], 1, out / "logs")]
-            runs = [] if failed else run_jobs(read, section, out, data, limit)
-            failures += failed or carry_out([job for job, _ in runs], at_once, out / "logs")
+            ready = all(job.is_done() for job in warmups)
+            runs = run_jobs(read, section, out, data, limit) if ready else []
             results.append(section_result(section, warmups, runs))
-        flags = [
-            word for name, value in (("data", data), ("limit", limit)) if value for word in (f"--{name}", str(value))
-        ]
-        page = write_plan_page(to, read, results, " ".join(["scorebench reproduce --plan", str(plan), *flags]))
-    typer.echo(f"The page: {page}")
+        if any(result.runs for result in results):
+            typer.echo(f"The page: {write_plan_page(to, read, results, command)}")
+
+    with alone(out, "reproducing in"):
+        write()
+        for section in read.sections:
+            failed = [fault for job in training_jobs(section, out) for fault in carry_out([job], 1, out / "logs")]
+            if not failed:
+                runs = run_jobs(read, section, out, data, limit)
+                failed = carry_out([job for job, _ in runs], at_once, out / "logs")
+            failures += failed
+            write()
     _end(failures)
 
 
