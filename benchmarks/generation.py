@@ -1,12 +1,13 @@
 """Two-turn dialogues, tokens a second: the hf engine against `generate`, and against transformers' continuous batching.
 
-    python benchmarks/generation.py [--dialogues 256]
+    python benchmarks/generation.py [--dialogues 256] [--model FILE.gguf --dtype bfloat16 --dialogues 64]
 
-One random Llama of 3 million parameters, greedy, float32, one thread. Prompts and replies are of mixed length: a reply
-ends at a limit of its own, as random weights know no end. Each way plays the same dialogues; turn 2's prompt is turn
-1's, the reply, and a request for another attempt. `generate` plays them in batches in the order in which they arrive,
-as many at a time as the engine has places, and each batch to its longest reply. Only wanted tokens count. Continuous
-batching is slow on a CPU, so it plays fewer dialogues, and ours then plays those alone.
+One random Llama of 3 million parameters in float32, or the model that is named; greedy, one thread. Prompts and replies
+are of mixed length, and then all of one length: a reply ends at a limit of its own, as random weights know no end. Each
+way plays the same dialogues; turn 2's prompt is turn 1's, the reply, and a request for another attempt. `generate`
+plays them in batches in the order in which they arrive, as many at a time as the engine has places, and each batch to
+its longest reply. Only wanted tokens count; seconds are processor time, which other load changes little. Continuous
+batching is slow on a CPU, so it plays fewer dialogues and the random model alone, and ours then plays those alone.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ from transformers import AutoTokenizer, ContinuousBatchingConfig, GenerationConf
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scorebench import embedded
+from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Sampling
 from scorebench.engines.hf.engine import HFEngine
+from scorebench.engines.loading import load_model, load_tokenizer
 
 SLOTS = 32
 FEW = 48  # dialogues for continuous batching
 AGAIN = 24  # tokens of the request between the turns
+EQUAL = 96, 64  # tokens of a question and of a reply, where all are of one length
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class Dialogue:
 Replies = list[list[tuple[int, ...]]]  # of each dialogue, of each turn
 
 
-def dialogues(count: int, vocabulary: int) -> list[Dialogue]:
-    """Most replies are short and a few are long, as those of language models are."""
+def dialogues(count: int, vocabulary: int, equal: bool = False) -> list[Dialogue]:
+    """Most replies are short and a few are long, as those of language models are; or all are `equal` in length."""
     rng = random.Random(0)
 
     def ids(length: int) -> tuple[int, ...]:
@@ -57,6 +61,8 @@ def dialogues(count: int, vocabulary: int) -> list[Dialogue]:
         return max(16, min(256, round(rng.lognormvariate(4.0, 0.7))))
 
     again = ids(AGAIN)
+    if equal:
+        return [Dialogue(ids(EQUAL[0]), again, (EQUAL[1], EQUAL[1])) for _ in range(count)]
     return [Dialogue(ids(rng.randrange(32, 193)), again, (limit(), limit())) for _ in range(count)]
 
 
@@ -145,32 +151,50 @@ def both_turns(
 
 
 def timed(work: list[Dialogue], play: Callable[[], Any]) -> tuple[Any, float]:
-    """What is played, and wanted tokens a second."""
-    start = time.perf_counter()
+    """What is played, and wanted tokens a second of processor time."""
+    start = time.process_time()
     found = play()
-    return found, sum(sum(dialogue.limits) for dialogue in work) / (time.perf_counter() - start)
+    return found, sum(sum(dialogue.limits) for dialogue in work) / (time.process_time() - start)
 
 
 def same(ours: Replies, theirs: Replies) -> float:
     return sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
 
 
+def opened(path: str | None, dtype: str) -> tuple[Any, Any]:
+    """The model and its tokenizer; without a path the random one, which has no tokens that end a reply."""
+    if path is None:
+        tokenizer = AutoTokenizer.from_pretrained(embedded.model_path("math"))
+        return random_model(len(tokenizer)), tokenizer
+    spec = ModelSpec(path, path, dtype=dtype, device="cpu")
+    return load_model(spec), load_tokenizer(spec)
+
+
+def against_generate(model: Any, tokenizer: Any, work: list[Dialogue], what: str) -> None:
+    (mine, share), speed = timed(work, lambda: ours(model, tokenizer, work))
+    theirs, rival = timed(work, lambda: in_batches(model, work))
+    told = f"ours {speed:,.0f} tokens a second, generate {rival:,.0f}, ratio {speed / rival:.2f}"
+    print(f"{len(work)} dialogues of {what} length: {told}", flush=True)
+    print(f"  dialogues with the same tokens: {same(mine, theirs):.1%}")
+    print(f"  turn 2 computed {share:.1%} of its prompt tokens, the others were in the kept cache")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--dialogues", type=int, default=256)
-    count = parser.parse_args().dialogues
+    parser.add_argument("--model", help="a folder, a GGUF file or a name on the hub")
+    parser.add_argument("--dtype", default="float32")
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    tokenizer = AutoTokenizer.from_pretrained(embedded.model_path("math"))
-    model, work = random_model(len(tokenizer)), dialogues(count, len(tokenizer))
+    model, tokenizer = opened(args.model, args.dtype)
+    work = dialogues(args.dialogues, len(tokenizer))
     warm = [replace(dialogue, limits=(16, 16)) for dialogue in work[:4]]
     ours(model, tokenizer, warm)
     in_batches(model, warm)
-
-    (mine, share), speed = timed(work, lambda: ours(model, tokenizer, work))
-    theirs, rival = timed(work, lambda: in_batches(model, work))
-    print(f"{len(work)} dialogues: ours {speed:,.0f} tokens a second, generate {rival:,.0f}, ratio {speed / rival:.2f}")
-    print(f"  dialogues with the same tokens: {same(mine, theirs):.1%}")
-    print(f"  turn 2 computed {share:.1%} of its prompt tokens, the others were in the kept cache")
+    against_generate(model, tokenizer, work, "mixed")
+    against_generate(model, tokenizer, dialogues(args.dialogues, len(tokenizer), equal=True), "equal")
+    if args.model:
+        return
 
     work = work[:FEW]
     (mine, _), speed = timed(work, lambda: ours(model, tokenizer, work))

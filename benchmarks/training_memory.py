@@ -92,7 +92,7 @@ def measured(size: dict[str, Any], dtype: torch.dtype, tuning: Tuning) -> tuple[
 def between_steps(weights: int, adapter: int, width: int) -> int:
     """Bytes of the formula: policy, reference, gradients, Adam's two moments, masters; width is that of a weight."""
     if adapter:
-        return width * weights + (4 + 4 + 8) * adapter
+        return width * weights + (width + 4 + 8 + (4 if width == 2 else 0)) * adapter
     return (width + width + 4 + 8 + (4 if width == 2 else 0)) * weights
 
 
@@ -100,7 +100,7 @@ def above(size: dict[str, Any], adapter: bool, width: int, checkpointing: bool) 
     """Bytes of the formula that a micro-batch takes."""
     hidden, inner, layers = size["hidden_size"], size["intermediate_size"], size["num_hidden_layers"]
     tokens = SEQUENCES * LENGTH
-    factors = (17, 6) if adapter else (12.5, 4) if width == 2 else (10, 4)
+    factors = (7, 4.8) if adapter else (12.5, 4) if width == 2 else (10, 4)
     layer = tokens * width * (factors[0] * hidden + factors[1] * inner)
     logits = 6.5 * 4 * min(1024, (1 << 25) // VOCABULARY) * VOCABULARY
     if checkpointing:

@@ -25,7 +25,7 @@ from tests import tiny
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 NAMES = {
-    *(f"smollm2-135m-arithmetic-{method}" for method in ("sft", "score", "star-plus", "rl-multi-turn")),
+    *(f"smollm2-135m-arithmetic-{method}" for method in ("sft", "corrections", "score", "star-plus", "rl-multi-turn")),
     "qwen2.5-1.5b-math-score",
     "qwen2.5-1.5b-math-pag",
     "gemma-2-2b-math-three-turns",
@@ -103,16 +103,22 @@ def test_every_setting_is_one_that_its_training_has(recipe: Path) -> None:
         assert stage.turns <= settings.turns, name
 
 
-def test_the_recipes_from_the_warm_up_begin_where_it_is_put() -> None:
+def test_the_recipes_begin_where_their_warm_ups_are_put() -> None:
+    """Each header has the commands that make the checkpoint from which the recipe begins, in their order."""
     import yaml
 
-    files = {recipe.stem: recipe for recipe in RECIPES if recipe.stem.startswith("smollm2")}
-    warm_up = files.pop("smollm2-135m-arithmetic-sft")
-    (out,) = re.findall(r"scorebench train --config recipes/\S+ --out (\S+)", warm_up.read_text(encoding="utf-8"))
-    for recipe in files.values():
-        text = recipe.read_text(encoding="utf-8")
-        assert yaml.safe_load(text)["model"] == f"./{out}"
-        assert f"scorebench train --config recipes/{warm_up.name} --out {out}" in text
+    for recipe in RECIPES:
+        model = str(yaml.safe_load(recipe.read_text(encoding="utf-8"))["model"])
+        text = recipe.read_text(encoding="utf-8").replace(" \\\n#      ", "")
+        made = re.findall(r"scorebench train --config recipes/(\S+) --out (\S+)", text)
+        made = [out for warm_up, out in made if warm_up != recipe.name]
+        before = re.findall(r"scorebench train --config recipes/(\S+) --out", text.partition("scorebench run")[0])
+        names = [f"smollm2-135m-arithmetic-{name}.yaml" for name in ("sft", "corrections")]
+        if "checkpoints/" in model:
+            assert model == f"./{made[len(before) - 1]}"
+            assert before == names[: len(before)]
+        else:
+            assert not before
 
 
 def test_the_recipes_on_arithmetic_have_one_budget() -> None:

@@ -43,6 +43,9 @@ def _name(fault: Any, values: Any) -> str:
         if isinstance(values, Mapping) and part in values:
             values = values[part]
             parts.append(str(part))
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+            parts.append(str(part + 1))  # as people count
     return ".".join(parts) or ".".join(map(str, fault["loc"]))
 
 
@@ -56,6 +59,8 @@ def _reason(fault: Any) -> str:
 
 
 def _hint(name: str, known: Collection[str]) -> str:
+    if any(part.isdigit() for part in name.split(".")):  # inside a list, whose parts have names of their own
+        return "leave it out."
     if name in RENAMED:
         return f"it is called {RENAMED[name]} now."
     close = difflib.get_close_matches(name.replace("-", "_"), known, n=1)

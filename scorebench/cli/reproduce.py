@@ -2,6 +2,8 @@
 
 Every method over several seeds, the scaling pools, the table beside the paper's, the verdict on its ten claims. All
 of it stands on what `scorebench run --method M --task T --seed S` gives, with no other flags, and nothing else.
+
+With --plan FILE it does the runs of that file instead, of a real model, and writes their page.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from scorebench.api.errors import UserError
 from scorebench.reproduction import ABLATIONS, METHODS, SEEDS
 
 if TYPE_CHECKING:
-    from scorebench.reproduction.jobs import Job
+    from scorebench.reproduction.jobs import Failure, Job
     from scorebench.reproduction.lr_sweep import Trial
 
 EXAMPLES = {"--tasks": "math", "--methods": "base,score"}
@@ -36,13 +38,29 @@ def reproduce(
         bool,
         typer.Option("--tune", help="Only choose learning rates, with the same number of trials for every method."),
     ] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="A file of runs of a real model, such as results/smollm2/plan.yaml; its page instead."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="With --plan: folder with the benchmarks' files. Default: the hub.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of runs and checkpoints.")] = Path("results"),
-    to: Annotated[Path | None, typer.Option(help="Folder for the page. Default OUT/embedded.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for the page. Default OUT/embedded, or the folder of the plan.")
+    ] = None,
 ) -> None:
     """Run every method over seeds in the embedded world, and write the page that says what came out as in the paper.
 
     Killed at any moment, the same command goes on. Exit status 1 where a run failed; the page then lacks it.
     """
+    if plan is not None:
+        if tune or seeds or tasks != ",".join(SEEDS) or methods != ",".join(METHODS + ABLATIONS):
+            raise UserError("--plan says what is run; leave --tasks, --methods, --seeds and --tune out.")
+        _carry_out_plan(plan, data, jobs, limit, out, to or plan.parent)
+        return
+    if data is not None:
+        raise UserError("--data goes with --plan: without one the problems are embedded.")
     from scorebench.reproduction.jobs import carry_out
     from scorebench.reproduction.lr_sweep import trials
     from scorebench.reproduction.plan import pool_jobs, table_jobs
@@ -60,10 +78,49 @@ def reproduce(
             _record(attempts, to, limit)
         else:
             _write(to, work, _command(tasks, methods, seeds, limit), limit)
+    _end(failures)
+
+
+def _carry_out_plan(plan: Path, data: Path | None, at_once: int, limit: int | None, out: Path, to: Path) -> None:
+    """Does a plan's trainings and runs, and writes its page: of what is there before, and again after each section."""
+    from scorebench.reproduction.jobs import carry_out
+    from scorebench.reproduction.plan_file import read_plan, run_jobs, training_jobs
+    from scorebench.reproduction.plan_page import section_result, write_plan_page
+    from scorebench.storage.files import alone
+
+    read = read_plan(plan)
+    given = [word for name, value in (("data", data), ("limit", limit)) if value for word in (f"--{name}", str(value))]
+    command = " ".join(["scorebench reproduce --plan", str(plan), *given])
+    failures: list[Failure] = []
+
+    def write() -> None:
+        results = []
+        for section in read.sections:
+            warmups = training_jobs(section, out)
+            ready = all(job.is_done() for job in warmups)
+            runs = run_jobs(read, section, out, data, limit) if ready else []
+            results.append(section_result(section, warmups, runs))
+        if any(result.runs for result in results):
+            typer.echo(f"The page: {write_plan_page(to, read, results, command)}")
+
+    with alone(out, "reproducing in"):
+        write()
+        for section in read.sections:
+            failed = [fault for job in training_jobs(section, out) for fault in carry_out([job], 1, out / "logs")]
+            if not failed:
+                runs = run_jobs(read, section, out, data, limit)
+                failed = carry_out([job for job, _ in runs], at_once, out / "logs")
+            failures += failed
+            write()
+    _end(failures)
+
+
+def _end(failures: Sequence[Failure]) -> None:
+    """Names what failed; exit status 1 where something did."""
     for failure in failures:
         typer.echo(f"failed: {failure}", err=True)
     if failures:
-        typer.echo(f"{len(failures)} of {len(work)} runs failed; the same command tries them again.", err=True)
+        typer.echo(f"{len(failures)} runs failed; the same command tries them again.", err=True)
         raise typer.Exit(1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,6 +31,24 @@ def decoder_of(model: Any) -> Any:
     if decoder is not model and decoder is not model.get_output_embeddings():
         return decoder
     return next(child for child in model.children() if hasattr(child, "get_input_embeddings"))
+
+
+@contextmanager
+def contiguous_states(model: Any) -> Iterator[None]:
+    """Inside, the output layer gets hidden states that are contiguous in memory.
+
+    torch multiplies states that were sliced out of a batch of sequences one row at a time, each with a copy of the
+    layer's weights. For a large vocabulary that takes longer than the rest of the model.
+    """
+    layer = model.get_output_embeddings()
+    if layer is None:
+        yield
+        return
+    hook = layer.register_forward_pre_hook(lambda _, args: tuple(states.contiguous() for states in args))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def logits_of(model: Any, hidden_ND: torch.Tensor) -> torch.Tensor:

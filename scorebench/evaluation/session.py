@@ -116,7 +116,7 @@ class Session:
         A run with an episode that ended in an error is not complete.
         find: looks up a run in the folder of runs by its identity. For a pool of samples it is find_pool.
         """
-        training = self._training(method, task)[0] if trains(method) else None
+        training = self.training(method, task) if trains(method) else None
         if training and not training.complete:
             return None
         loaded = self._loaded(task)
@@ -184,6 +184,10 @@ class Session:
             self._threads()
             do()
         return training
+
+    def training(self, method: Trained, task: Task) -> Training:
+        """The method's training for this task, done or not."""
+        return self._training(method, task)[0]
 
     def _training(self, method: Trained, task: Task) -> tuple[Training, Callable[[], None]]:
         """The method's training for this task, done or not, and what does it."""

@@ -100,7 +100,7 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
     from scorebench.engines.naming import unfolded
 
     given = {name.rstrip("_"): value for name, value in flags.items() if value not in (None, [])}
-    filed = _read_yaml(config) if config else {}
+    filed = read_yaml(config) if config else {}
     merged = unfolded({**filed, **given})
     before = _listed(filed.get("set"))
     if "set" in given and before is not None:
@@ -133,14 +133,15 @@ def write_settings(path: Path, settings: Settings) -> None:
         part.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, flag: str = "--config") -> dict[str, Any]:
+    """The names and values in a YAML file, which a flag names; UserError where it holds none."""
     import yaml
 
     try:
         read = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         reason = " ".join(str(fault).split())[:200]
-        raise UserError(f"Cannot read --config {path}: {reason}; give a YAML file of flags.") from fault
+        raise UserError(f"Cannot read {flag} {path}: {reason}; give a YAML file.") from fault
     if not isinstance(read, dict):
-        raise UserError(f"--config {path} holds no names and values; give a YAML file of flags.")
+        raise UserError(f"{flag} {path} holds no names and values; give a YAML file.")
     return {str(name).replace("-", "_"): value for name, value in read.items()}

@@ -43,7 +43,7 @@ class Identity:
     limit: int | None = None
     changed: tuple[str, ...] = ()
     training: str = ""
-    trained_with: Mapping[str, int] = field(default_factory=dict)
+    trained_with: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def greedy(self) -> bool:

@@ -16,26 +16,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from scorebench.api import registry
 from scorebench.api.progress import Progress, progress
+from scorebench.api.protocols import Task
 from scorebench.evaluation.session import Session, trains
 from scorebench.evaluation.settings import Settings
+from scorebench.evaluation.tasks import task_of
 from scorebench.grading.sandbox.linux import die_with_parent
 from scorebench.storage.files import disk_faults
-from scorebench.storage.runs import Run, find_pool, run_of
+from scorebench.storage.runs import Run, digest, find_pool, read_json, run_of
+from scorebench.training.trainer import RECORD
 
 
 @dataclass(frozen=True)
 class Job:
     """One method on one task with one seed: `scorebench run`, or `scorebench scaling` where a pool is wanted.
 
-    note: what tells it from others of the same method, task and seed.
+    note: what tells it from others of the same method, task and seed. recipe, checkpoint: of a job that is
+    `scorebench train --config RECIPE --out CHECKPOINT` and has no run; its settings are the recipe's.
     """
 
     settings: Settings
     pool: bool = False
     note: str = ""
+    recipe: Path | None = None
+    checkpoint: Path | None = None
 
     @property
     def method(self) -> str:
@@ -52,17 +59,46 @@ class Job:
     @property
     def command(self) -> list[str]:
         """What a user would type."""
-        words = [sys.executable, "-m", "scorebench", "scaling" if self.pool else "run"]
+        begin = [sys.executable, "-m", "scorebench"]
+        if self.checkpoint is not None:
+            folders = ["--results", str(self.settings.out), "--out", str(self.checkpoint)]
+            return [*begin, "train", "--config", str(self.recipe), *folders]
+        words = [*begin, "scaling" if self.pool else "run"]
         for name, value in self.settings.model_dump(mode="json", exclude_defaults=True).items():
-            values = value if name == "set" else [",".join(value) if isinstance(value, list) else str(value)]
-            for text in values:
+            for text in value if name in ("set", "stop") else [_said(value)]:
                 words += [f"--{name.replace('_', '-')}", text]
         return words
 
+    def is_done(self) -> bool:
+        """Whether nothing is left to do for it."""
+        if self.checkpoint is None:
+            return self.finished() is not None
+        training = self._session.training(self._found_method, self._found_task)
+        record = self.checkpoint / RECORD
+        return record.is_file() and digest(read_json(record)["identity"]) == digest(training.identity)
+
     def finished(self) -> Run | None:
         """The run on disk, if nothing is left to do for it."""
-        method, task = registry.find("method", self.method), registry.find("task", self.task)
-        return Session(self.settings).complete(method, task, find_pool if self.pool else run_of)
+        return self._session.complete(self._found_method, self._found_task, find_pool if self.pool else run_of)
+
+    @property
+    def _session(self) -> Session:
+        return Session(self.settings)
+
+    @property
+    def _found_method(self) -> Any:
+        return registry.find("method", self.method)
+
+    @property
+    def _found_task(self) -> Task:
+        return task_of(self.task, self.settings.task_args, self.settings.reading)
+
+
+def _said(value: Any) -> str:
+    """A value as its flag takes it."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={one}" for name, one in value.items())
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 @dataclass(frozen=True)
@@ -82,7 +118,7 @@ def carry_out(jobs: Sequence[Job], at_once: int, logs: Path) -> list[Failure]:
 
     logs: a folder for what the processes say.
     """
-    missing = [job for job in jobs if job.finished() is None]
+    missing = [job for job in jobs if not job.is_done()]
     with progress("reproduce", len(jobs), len(jobs) - len(missing)) as tell:
         return asyncio.run(_carry_out(missing, at_once, logs, tell, len(jobs)))
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from scorebench.engines.logits import decoder_of, logits_of
+from scorebench.engines.logits import contiguous_states, decoder_of, logits_of
 
 # A chunk has at most _CHUNK tokens, and fewer where the vocabulary is so large that their logits would be more than
 # _LOGITS numbers.
@@ -85,7 +85,8 @@ def _hidden(model: Any, ids_BL: torch.Tensor) -> torch.Tensor:
     states: list[torch.Tensor] = []
     hook = decoder_of(model).register_forward_hook(lambda _, args, out: states.append(out.last_hidden_state))
     try:
-        model(input_ids=ids_BL, use_cache=False, logits_to_keep=1)
+        with contiguous_states(model):
+            model(input_ids=ids_BL, use_cache=False, logits_to_keep=1)
     finally:
         hook.remove()
     return states[0]

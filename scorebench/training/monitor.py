@@ -134,7 +134,7 @@ class Monitor:
         if rollout and objective and every and (self.state.step + 1) % every == 0:
             self.state.log(ROLLOUTS, *_dialogues(self.state.step + 1, rollout, objective))
         seconds = time.monotonic() - self._started
-        self.state.advance(reward, kl_T, row)
+        self.state.advance(reward, kl_T, {**row, "seconds": seconds})
         self.watch.report(self.stage, self.state.step, {"reward": reward, **row})
         if not self._timed:
             self._timed = True

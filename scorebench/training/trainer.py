@@ -134,19 +134,22 @@ def train(
         distributed.together()
 
 
-def spent(folder: Path) -> dict[str, int]:
+def spent(folder: Path) -> dict[str, float]:
     """What the training in a folder took, from its logs.
 
     gradient_steps; examples: dialogues or examples in all gradient steps; replies, sampled_tokens: sampled to train on;
-    watching_replies: sampled for the base's rollout and for validation, which train nothing.
+    watching_replies: sampled for the base's rollout and for validation, which train nothing. seconds: of the gradient
+    steps with their rollouts, without what was sampled before them or for watching.
     """
     from scorebench.training.checkpoint import EVALUATIONS, STEPS
     from scorebench.training.monitor import BASE
     from scorebench.training.trajectories import SPENT
 
+    seconds = 0.0
     count: Counter[str] = Counter(gradient_steps=0, examples=0, replies=0, sampled_tokens=0, watching_replies=0)
     for row in _rows(folder, STEPS):
         count["gradient_steps"] += 1
+        seconds += row.get("seconds", 0.0)
         for name in ("examples", "replies", "sampled_tokens"):
             count[name] += row.get(name, 0)
     for row in _rows(folder, SPENT):
@@ -154,7 +157,7 @@ def spent(folder: Path) -> dict[str, int]:
         count["sampled_tokens"] += row["sampled_tokens"]
     for row in (*_rows(folder, BASE), *_rows(folder, EVALUATIONS)):
         count["watching_replies"] += row["replies"]
-    return dict(count)
+    return {**count, "seconds": round(seconds, 1)}
 
 
 def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:

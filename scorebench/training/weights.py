@@ -75,7 +75,7 @@ def prepare(model: Any, tuning: Tuning, seed: int) -> tuple[Any, Any]:
 
 
 def add_adapter(model: Any, lora: Lora, seed: int) -> None:
-    """Freezes the model's weights and puts an adapter beside them, in float32, that changes nothing yet."""
+    """Freezes the model's weights and puts an adapter beside them, in the model's dtype, that changes nothing yet."""
     from peft import LoraConfig
 
     model.requires_grad_(False)
@@ -98,7 +98,7 @@ def add_adapter(model: Any, lora: Lora, seed: int) -> None:
             raise UserError(f"--set lora.targets: {reason}; name layers that the model has.") from fault
     for parameter in model.parameters():
         if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+            parameter.data = parameter.data.to(model.dtype)
 
 
 def frozen_copy(policy: Any) -> Any:

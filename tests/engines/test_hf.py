@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from scorebench.api.errors import PromptTooLongError
 from scorebench.api.types import Message, Reply, Sampling
+from scorebench.engines.hf.cached import CachedModel
 from scorebench.engines.hf.engine import HFEngine
 from scorebench.engines.hf.sampling import draw
 from scorebench.engines.stops import cut_at_stop
@@ -54,6 +55,23 @@ def test_greedy_replies_are_those_of_generate(kind: str) -> None:
                 prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=24, pad_token_id=0
             )
             assert list(reply.token_ids) == expected[0, prompt.shape[1] :].tolist()
+
+
+def test_the_output_layer_gets_contiguous_states() -> None:
+    """torch multiplies others row by row, with a copy of the layer's weights for each: most of a prefill's time."""
+    made = engine()
+    seen: list[bool] = []
+    layer = made.model.get_output_embeddings()
+    plain = layer.forward
+
+    def spied(states: torch.Tensor) -> torch.Tensor:
+        seen.append(states.is_contiguous())
+        return plain(states)
+
+    layer.forward = spied
+    with torch.inference_mode():
+        CachedModel(made.model, slots=2).forward(0, [[40, 41, 42], [50, 51, 52]], [0, 0], [3, 3])
+    assert seen == [True]
 
 
 def test_a_reply_does_not_depend_on_what_runs_beside_it() -> None:

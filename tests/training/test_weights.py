@@ -76,6 +76,15 @@ def test_only_the_adapter_is_trained_and_stored() -> None:
     assert sum(t.numel() for t in trained_weights(policy).values()) < sum(p.numel() for p in policy.parameters()) / 4
 
 
+def test_an_adapter_has_the_dtype_of_its_model_and_float32_masters() -> None:
+    """Else each of its products would convert the layer's whole input and output, which takes longer than the layer."""
+    policy, _ = prepare(tiny.model().to(torch.bfloat16), LORA, seed=0)
+    optimizer = adam(policy, 1e-3)
+    assert isinstance(optimizer, MasterAdam)
+    assert {weight.dtype for weight in optimizer.weights} == {torch.bfloat16}
+    assert {master.dtype for master in optimizer.masters} == {torch.float32}
+
+
 @pytest.mark.parametrize("tuning", [Tuning(), LORA])
 def test_a_stage_may_be_held_to_the_policy_that_it_began_with(tuning: Tuning) -> None:
     policy, reference = prepare(tiny.model(), tuning, seed=0)

@@ -9,6 +9,7 @@ import torch
 
 from scorebench.api.errors import UserError
 from scorebench.engines.hf.slots import SlotCache
+from scorebench.engines.logits import contiguous_states
 
 # How far log-probabilities with the cache may be from those without, in nats, as the mean over the vocabulary.
 _LIMIT_FLOAT32, _LIMIT_HALF = 1e-2, 0.25
@@ -44,12 +45,13 @@ class CachedModel:
             "attention_mask": torch.ones(len(ids_BT), read, dtype=torch.long, device=device),
             "logits_to_keep": 1,
         }
-        out = self.model(
-            input_ids=torch.tensor(ids_BT, device=device),
-            past_key_values=self.cache,
-            use_cache=True,
-            **{name: value for name, value in given.items() if name in self._takes},
-        )
+        with contiguous_states(self.model):
+            out = self.model(
+                input_ids=torch.tensor(ids_BT, device=device),
+                past_key_values=self.cache,
+                use_cache=True,
+                **{name: value for name, value in given.items() if name in self._takes},
+            )
         return out.logits[:, -1]
 
 

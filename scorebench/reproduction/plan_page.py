@@ -1,0 +1,189 @@
+"""The page of a plan: what was measured, on which machine, what the trainings did, and the command behind each row.
+
+Every figure is computed from rows and logs; plan_page.md.jinja has the words around them. Beside the page lie
+leaderboard.csv and the curves of the trainings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scorebench.report import gallery, plots
+from scorebench.report.compare import compare, leaderboard_csv
+from scorebench.report.render import percent
+from scorebench.report.summary import RunSummary, summarize
+from scorebench.reproduction.jobs import Job
+from scorebench.reproduction.plan_file import Plan, Section
+from scorebench.storage.files import replacing
+from scorebench.storage.runs import Run, read_json
+from scorebench.training.trainer import RECORD
+
+TOLD_STEPS = 10  # of a stage's log, the means over so many steps at its beginning and at its end
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that is complete: its job, what a user types for it, run.json's content and its figures."""
+
+    job: Job
+    command: str
+    meta: Mapping[str, Any]
+    summary: RunSummary
+
+    @property
+    def name(self) -> str:
+        return f"{self.job.method} on {self.job.task}"
+
+    @property
+    def minutes(self) -> str:
+        return minutes(self.summary.identity.seconds)
+
+    @property
+    def training(self) -> Path | None:
+        """The folder of its training, if it has one."""
+        name = self.summary.identity.training
+        return self.job.settings.out / "checkpoints" / name if name else None
+
+    @property
+    def steps(self) -> str:
+        return str(self.summary.identity.trained_with.get("gradient_steps", ""))
+
+    @property
+    def training_minutes(self) -> str:
+        return minutes(self.summary.identity.trained_with.get("seconds"))
+
+
+@dataclass(frozen=True)
+class SectionResult:
+    """What there is of a section. warmups: its trainings, done or not. missing: jobs without a result, in words."""
+
+    section: Section
+    warmups: Sequence[Job]
+    runs: Sequence[Done]
+    missing: Sequence[str]
+
+    @property
+    def summaries(self) -> list[RunSummary]:
+        return [run.summary for run in self.runs]
+
+    def tables(self) -> str:
+        """The runs side by side, with the headings of tables one level below a section's."""
+        return compare(self.summaries, "md", tags=()).strip() if self.runs else ""
+
+    def warmup_rows(self) -> Iterator[list[str]]:
+        """Of each warm-up: its folder, steps, examples, sampled replies, minutes, and the command."""
+        for job in self.warmups:
+            record = _record(job.checkpoint)
+            if job.checkpoint is not None and record:
+                spent = record.get("spent", {})
+                figures = [str(spent.get(name, "")) for name in ("gradient_steps", "examples", "replies")]
+                yield [str(job.checkpoint), *figures, minutes(spent.get("seconds"))]
+
+    def logs(self) -> Iterator[list[str]]:
+        """Of each stage of each training by reinforcement learning: means at its beginning and at its end."""
+        for run in self.runs:
+            for stage, rows in (plots.read_stages(run.training) if run.training else {}).items():
+                if all("correct" in row for row in rows):
+                    for which, some in (("first", rows[:TOLD_STEPS]), ("last", rows[-TOLD_STEPS:])):
+                        told = f"{which} {len(some)} of {len(rows)}"
+                        yield [run.job.method, stage, told, *_log_cells(some)]
+
+
+def section_result(section: Section, warmups: Sequence[Job], jobs: Sequence[tuple[Job, str]]) -> SectionResult:
+    """What the section's jobs have left on disk. jobs: none where a training is missing that they begin from."""
+    missing = [str(job) for job in warmups if not job.is_done()]
+    found = [(job, command, job.finished()) for job, command in jobs]
+    missing += [str(job) for job, _, run in found if run is None]
+    done = [_done(job, command, run) for job, command, run in found if run is not None]
+    return SectionResult(section, warmups, done, missing)
+
+
+def _done(job: Job, command: str, run: Run) -> Done:
+    meta = run.meta()
+    return Done(job, command, meta, summarize(meta, list(run.rows().values()), run.name))
+
+
+def write_plan_page(to: Path, plan: Plan, results: Sequence[SectionResult], command: str) -> Path:
+    """Writes the page, leaderboard.csv and the plots into a folder, and returns the page. command: what repeats it."""
+    runs = [run for result in results for run in result.runs]
+    _write(to / "leaderboard.csv", leaderboard_csv([run.summary for run in runs]))
+    drawn = {run.name: _drawn(run, to / "plots") for run in runs if run.training}
+    page = to / "README.md"
+    _write(page, plan_page_text(plan, results, command, drawn))
+    return page
+
+
+def plan_page_text(plan: Plan, results: Sequence[SectionResult], command: str, drawn: Mapping[str, str]) -> str:
+    """The page as Markdown. drawn: the file of each training's plot, by the name of its run."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    jinja = Environment(
+        loader=PackageLoader("scorebench.reproduction", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = {"plan": plan, "results": results, "command": command, "drawn": drawn, "made_with": made_with(results)}
+    return jinja.get_template("plan_page.md.jinja").render(words)
+
+
+def made_with(results: Sequence[SectionResult]) -> list[str]:
+    """Machines, models and packages of all runs, each once."""
+    metas = [run.meta for result in results for run in result.runs]
+    lines: dict[str, None] = {}
+    for meta in metas:
+        gpus = f"; GPU: {', '.join(meta['gpu'])}" if meta.get("gpu") else ""
+        lines[f"machine: {meta.get('cpu', '')}, {meta.get('machine', '')}{gpus}"] = None
+    for meta in metas:
+        model = meta["model"]
+        lines[f"model: {model['name']}, played in {model.get('dtype')}, digest {model.get('digest')}"] = None
+    for meta in metas:
+        packages = meta.get("packages") or {}
+        told = (f"{name} {packages[name]}" for name in ("scorebench", "torch", "transformers") if name in packages)
+        lines["packages: " + ", ".join(told)] = None
+    return list(lines)
+
+
+def minutes(seconds: float | None) -> str:
+    """A time in minutes, empty where it is not known."""
+    return "" if not seconds else f"{seconds / 60:.0f}" if seconds >= 600 else f"{seconds / 60:.1f}"
+
+
+def _log_cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Means over steps: accuracy, flips and unchanged texts in percent; KL, entropy and tokens of the last attempt."""
+
+    def mean(values: Sequence[float]) -> float:
+        return sum(values) / len(values)
+
+    def by_turn(name: str, turn: int) -> float:
+        return mean([row[name][turn] for row in rows])
+
+    shares = [by_turn("correct", 0), by_turn("correct", -1), *(mean([row[n] for row in rows]) for n in _FLIPS)]
+    kl = [f"{by_turn('kl', turn):.2f}" for turn in (0, -1)]
+    entropy = [f"{by_turn('entropy', turn):.3f}" for turn in (0, -1)]
+    return [*map(percent, shares), *kl, *entropy, f"{by_turn('tokens', -1):.0f}"]
+
+
+_FLIPS = ("i_to_c", "c_to_i", "unchanged")
+
+
+def _record(folder: Path | None) -> dict[str, Any]:
+    path = folder / RECORD if folder else None
+    return read_json(path) if path and path.is_file() else {}
+
+
+def _drawn(run: Done, folder: Path) -> str:
+    """Draws the curves of a run's training into a file, and gives its name."""
+    assert run.training is not None
+    (picture,) = (p for p in gallery.of_trainings(run.training.parent).pictures if run.training.name in p.name)
+    name = f"{run.job.task}-{run.job.method}-training.png".replace("+", "-plus")
+    plots.save(picture.draw(), folder / name)
+    return f"{folder.name}/{name}"
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
