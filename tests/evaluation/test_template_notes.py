@@ -31,7 +31,7 @@ def test_an_unusual_chat_template_is_said(
     )  # fmt: skip
     Session(settings).run()
     told = capsys.readouterr().err.replace(str(folder), "MODEL")
-    assert told.startswith("The model: MODEL (engine hf).\nOpening MODEL ...\n")
+    assert "The model: MODEL (engine hf).\nOpening MODEL ...\n" in told
     (run,) = (tmp_path / "results" / "runs").glob("*/run.json")
     note = json.loads(run.read_text())["about"].get("chat_template_note", "")
     if says:
