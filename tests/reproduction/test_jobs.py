@@ -184,7 +184,7 @@ def test_kill_9_leaves_nobody_at_work_and_the_same_command_goes_on(tmp_path: Pat
     assert sorted(map(len, rows.values())) == [6, 6, 6 * 32]
     made = [folder / "results" / "embedded" for folder in (cut, whole)]
     assert (made[0] / "claims.csv").read_text() == (made[1] / "claims.csv").read_text()
-    assert "only the first 6 problems" in (made[0] / "README.md").read_text()
+    assert "only the first 6 problems" in (made[0] / "math.md").read_text()
     assert "math: 1. The base model does not gain" in done.stdout
 
 
