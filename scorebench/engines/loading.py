@@ -208,6 +208,10 @@ def _opened_gguf(kind: Any, file: Path, **given: Any) -> Any:
     if find_spec("gguf") is None:
         raise UserError("A GGUF file is read by the package gguf; install it with pip install 'scorebench[gguf]'.")
     try:
+        if "dtype" in given:  # a model, whose weights could also stay packed, and could then not be trained
+            from transformers import GgufConfig
+
+            given["quantization_config"] = GgufConfig(dequantize=True)
         return kind.from_pretrained(str(file.parent), gguf_file=file.name, **given)
     except Exception as fault:
         raise UserError(
