@@ -53,8 +53,10 @@ def test_what_is_needed_is_enough_and_no_more(
     enough = found.samples_for(power, problems)
     assert enough is not None
     assert enough <= samples
-    smallest = smallest_delta(problems, samples, delta + more, lasting, power)
-    assert smallest == pytest.approx(delta, rel=0.2)
+    counts = problems, problems - 1
+    smallest, with_one_less = (smallest_delta(n, samples, delta + more, lasting, power) for n in counts)
+    assert smallest <= delta + 1e-6
+    assert not with_one_less < delta - 1e-6  # it may be nan: with so few problems no difference is found
 
 
 def test_no_number_of_samples_makes_up_for_few_problems() -> None:
