@@ -7,7 +7,7 @@ leaderboard.csv and the curves of the trainings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,9 @@ def section_result(section: Section, warmups: Sequence[Job], jobs: Sequence[tupl
 
 def _done(job: Job, command: str, run: Run) -> Done:
     meta = run.meta()
-    return Done(job, command, meta, summarize(meta, list(run.rows().values()), run.name))
+    summary = summarize(meta, list(run.rows().values()), run.name)
+    plain = replace(summary.identity, changed=())  # a recipe says them; as a row's name they would fill the table
+    return Done(job, command, meta, replace(summary, identity=plain))
 
 
 def write_plan_page(to: Path, plan: Plan, results: Sequence[SectionResult], command: str) -> Path:
