@@ -151,7 +151,7 @@ def made_with(results: Sequence[SectionResult]) -> list[str]:
 
 def minutes(seconds: float | None) -> str:
     """A time in minutes, empty where it is not known."""
-    return "" if not seconds else f"{seconds / 60:.0f}" if seconds >= 600 else f"{seconds / 60:.1f}"
+    return "" if seconds is None else f"{seconds / 60:.0f}" if seconds >= 600 else f"{seconds / 60:.1f}"
 
 
 def _log_cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
