@@ -11,7 +11,7 @@ from scorebench.api.errors import UserError
 from scorebench.api.protocols import Ask, Method, Task
 from scorebench.api.types import Problem
 from scorebench.embedded.learning_rates import at_chosen_rates
-from scorebench.evaluation.session import Session, trains
+from scorebench.evaluation.session import Session, refuse_unused_set, trains
 from scorebench.evaluation.settings import Settings
 from scorebench.evaluation.tasks import task_of
 from scorebench.training.tuning import Tuning, tuning_from
@@ -24,6 +24,7 @@ def dry_run(settings: Settings) -> str:
     session = Session(settings)
     tasks = [task_of(name, settings.task_args, settings.reading) for name in settings.task]
     methods = [registry.find("method", name) for name in settings.method]
+    refuse_unused_set(settings, methods)
     parts = [_plan(session, method, task) for task in tasks for method in methods]
     return "\n\n".join([*parts, "Nothing was played: leave --dry-run out."])
 

@@ -65,8 +65,7 @@ class Session:
         names = self.settings
         tasks = [task_of(name, names.task_args, names.reading) for name in names.task]
         methods: list[Method] = [registry.find("method", name) for name in names.method]
-        if names.set and not any(trains(m) for m in methods):
-            raise UserError(f"--set changes how a method trains, but {', '.join(names.method)} does not train.")
+        refuse_unused_set(names, methods)
         self._check_engine(methods)
         self._announce()
         if distributed.count() > 1:
@@ -308,6 +307,12 @@ def _priced(account: Mapping[str, float]) -> str:
 
 def trains(method: Method) -> TypeGuard[Trained]:
     return hasattr(method, "train")
+
+
+def refuse_unused_set(settings: Settings, methods: Sequence[Method]) -> None:
+    """UserError where --set was given and no method trains."""
+    if settings.set and not any(trains(method) for method in methods):
+        raise UserError(f"--set changes how a method trains, but {', '.join(settings.method)} does not train.")
 
 
 def _vllm_and_gpu() -> bool:

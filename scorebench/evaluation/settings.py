@@ -95,7 +95,8 @@ def template_args(enable_thinking: bool | None, others: Mapping[str, Any]) -> di
 def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
     """Flags over the configuration file over the defaults. A name may end in _, where Python has the word: set_.
 
-    `--set` on the command line adds to the file's `set`: of two values for one name the command line's wins.
+    `--set` on the command line adds to the file's `set`: of two values for one name the command line's wins. Where the
+    command line names methods and none of them trains, the file's `set` is left out: it was for the file's methods.
     """
     from scorebench.engines.naming import unfolded
 
@@ -105,12 +106,21 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
     before = _listed(filed.get("set"))
     if "set" in given and before is not None:
         merged["set"] = [*before, *_listed(given["set"])] if isinstance(before, list) else before
+    elif "method" in given and before is not None and not _any_trains(given["method"]):
+        del merged["set"]
     if isinstance(merged.get("task_args"), str):
         merged["task_args"] = pairs_of(merged["task_args"], "--task-args")
     for needed in ("method", "task"):
         if needed not in merged and merged.keys() <= Settings.model_fields.keys():
             raise UserError(f"--{needed} is missing; `scorebench {needed}s` lists what there is.")
     return checked(Settings, merged, "the flags" if config is None else f"the flags or {config}")
+
+
+def _any_trains(methods: str | list[str]) -> bool:
+    from scorebench.api import registry
+    from scorebench.evaluation.session import trains
+
+    return any(trains(registry.find("method", name)) for name in _split(methods))
 
 
 def pairs_of(text: str, flag: str) -> dict[str, str]:

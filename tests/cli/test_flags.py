@@ -176,6 +176,17 @@ def test_a_dry_run_shows_how_the_weights_are_trained() -> None:
     assert "lora.rank=16" in dry_run(settings_from({**given, "set_": ["lora.rank=16", "stage1.steps=3"]}, None))
 
 
+@pytest.mark.parametrize(("methods", "kept"), [("base", False), ("base,score", True), (["self-refine"], False)])
+def test_a_files_set_is_left_out_for_methods_that_do_not_train(
+    tmp_path: Path, methods: str | list[str], kept: bool
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("method: score\ntask: math\nset: [stage1.steps=3]\n")
+    assert settings_from({"method": methods}, recipe).set == (["stage1.steps=3"] if kept else [])
+    with pytest.raises(UserError, match="base does not train"):
+        dry_run(settings_from({"method": "base", "set_": ["stage1.steps=3"]}, recipe))
+
+
 def test_listed_settings_are_those_that_set_takes(tmp_path: Path) -> None:
     from scorebench.evaluation.preview import _configuration
     from scorebench.methods.score import score
