@@ -66,12 +66,11 @@ def leaderboard(
     """All finished runs as one CSV file, fractions of 1, best Acc@t2 first; says which runs it leaves out, and why."""
     from scorebench.report import rows
     from scorebench.report.stored import read_summaries
-    from scorebench.storage.files import replacing
+    from scorebench.storage.files import write_text
 
     stored = read_summaries(out)
     ranked = rows.leaderboard(stored.summaries)
-    with replacing(csv, "--csv") as part:
-        part.write_text(rows.to_csv(ranked), encoding="utf-8")
+    write_text(csv, rows.to_csv(ranked), "--csv")
     _tell([*stored.left_out, *rows.left_out(stored.summaries)])
     print(f"{len(ranked)} of {len(stored.summaries) + len(stored.left_out)} runs in {csv}")
 

@@ -30,7 +30,7 @@ def view(
 ) -> None:
     """All runs as one HTML page: figures, flips, and every episode to read. It opens from disk and loads nothing."""
     from scorebench.report.page import page, server
-    from scorebench.storage.files import replacing
+    from scorebench.storage.files import write_text
 
     # References come from data sets that the runs have already loaded: nothing is downloaded for a page.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -40,8 +40,7 @@ def view(
     file = to or out / "view.html"
     make_folder_of(file)
     made = page(out, transcripts, data)
-    with replacing(file, "--to") as part:
-        part.write_text(made.html, encoding="utf-8")
+    write_text(file, made.html, "--to")
     _complain(made.complaints)
     print(file)
 

@@ -136,11 +136,10 @@ def write_settings(path: Path, settings: Settings) -> None:
     """A configuration file that repeats the run."""
     import yaml
 
-    from scorebench.storage.files import replacing
+    from scorebench.storage.files import write_text
 
     plain = settings.model_dump(mode="json", exclude_defaults=True, exclude={"fresh"})
-    with replacing(path) as part:
-        part.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+    write_text(path, yaml.safe_dump(plain, sort_keys=False))
 
 
 def read_yaml(path: Path, flag: str = "--config") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from scorebench.report.rows import scaling_rows, to_csv
 from scorebench.report.summary import Identity, identify
 from scorebench.statistics.intervals import Estimate
 from scorebench.statistics.majority_vote import Point, Scaling, scale
-from scorebench.storage.files import replacing
+from scorebench.storage.files import write_text
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ def _estimate(estimate: Estimate, signed: bool = False) -> Cell:
 def write_csv(path: Path, curves: Iterable[Curve]) -> None:
     """A row a run, way and budget, in fractions of 1."""
     rows = [row for curve in curves for row in scaling_rows(curve.identity, curve.scaling)]
-    with replacing(path, "--csv") as part:
-        part.write_text(to_csv(rows), encoding="utf-8")
+    write_text(path, to_csv(rows), "--csv")
 
 
 def write_plots(path: Path, groups: Mapping[Group, Sequence[Curve]]) -> list[Path]:

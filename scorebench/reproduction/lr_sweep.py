@@ -22,7 +22,7 @@ from scorebench.report.rows import Row, to_csv
 from scorebench.report.summary import RunSummary, summarize
 from scorebench.reproduction.jobs import Job
 from scorebench.reproduction.page import TRIALS, read_csv
-from scorebench.storage.files import replacing, write_json
+from scorebench.storage.files import write_json, write_text
 
 VALUES = (1.0, 2.0)
 SEED = 100
@@ -97,8 +97,7 @@ def record(results: Mapping[Key, Mapping[float, RunSummary]], to: Path, trying: 
         return choice
     kept: list[Row] = [{**row} for row in read_csv(to / TRIALS) if (row["task"], row["method"]) not in choice]
     rows = [_row(key, value, own[value], value == choice[key]) for key, own in results.items() for value in sorted(own)]
-    with replacing(to / TRIALS) as part:
-        part.write_text(to_csv([*kept, *rows]), encoding="utf-8")
+    write_text(to / TRIALS, to_csv([*kept, *rows]))
     if not trying:
         factors = learning_rates.factors()
         for (task, method), value in choice.items():

@@ -24,8 +24,9 @@ from scorebench.report.scaling_curves import Curve, table_of
 from scorebench.report.summary import RunSummary, pool_seeds
 from scorebench.reproduction import ABLATIONS, METHODS, SEEDS, paper
 from scorebench.reproduction.claims import COPIES, MARGIN, NAMES, STATEMENTS, Claim, Evidence, claim_rows, judge
+from scorebench.reproduction.templates import rendered
 from scorebench.statistics.metrics import spread
-from scorebench.storage.files import replacing
+from scorebench.storage.files import write_text
 
 CLAIMS, LEADERBOARD, TRIALS = "claims.csv", "leaderboard.csv", "trials.csv"
 Cells = dict[str, str]  # a row as it is read from a CSV file
@@ -125,12 +126,12 @@ def write_page(to: Path, results: Sequence[TaskResult], command: str, limit: int
     curves = [row for result in results for c in result.curves for row in scaling_rows(c.identity, c.scaling)]
     for name, rows in {CLAIMS: claims, LEADERBOARD: leaderboard(runs), "scaling.csv": curves}.items():
         others: list[Row] = [{**row} for row in read_csv(to / name) if row["task"] not in tasks]
-        _write(to / name, to_csv(with_same_columns(sorted([*rows, *others], key=_place))))
+        write_text(to / name, to_csv(with_same_columns(sorted([*rows, *others], key=_place))))
     for result in results:
         _draw(to / "plots", result)
-        _write(to / f"{result.task}.md", task_page(result, command, limit))
+        write_text(to / f"{result.task}.md", task_page(result, command, limit))
     page = to / "README.md"
-    _write(page, index_page(read_csv(to / LEADERBOARD), read_csv(to / CLAIMS), read_csv(to / TRIALS)))
+    write_text(page, index_page(read_csv(to / LEADERBOARD), read_csv(to / CLAIMS), read_csv(to / TRIALS)))
     return page
 
 
@@ -173,14 +174,6 @@ def task_page(result: TaskResult, command: str, limit: int | None) -> str:
 
 
 def _rendered(template: str, **words: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    jinja = Environment(
-        loader=PackageLoader("scorebench.reproduction", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shared = {
         "names": list(NAMES.values()),
         "margin": percent(MARGIN),
@@ -189,7 +182,7 @@ def _rendered(template: str, **words: Any) -> str:
         "benchmark": paper.BENCHMARKS.get,
         "percent": percent,
     }
-    return jinja.get_template(f"{template}.md.jinja").render(**shared, **words)
+    return rendered(template, **shared, **words)
 
 
 def read_csv(path: Path) -> list[Cells]:
@@ -208,11 +201,6 @@ def _place(row: Row) -> tuple[int, str]:
 
 def _has_base(result: TaskResult) -> bool:
     return any(row.identity.method == "base" for row in result.rows)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
 
 
 def _draw(folder: Path, result: TaskResult) -> None:

@@ -17,7 +17,8 @@ from scorebench.report.render import percent
 from scorebench.report.summary import RunSummary, summarize
 from scorebench.reproduction.jobs import Job
 from scorebench.reproduction.plan_file import Plan, Section
-from scorebench.storage.files import replacing
+from scorebench.reproduction.templates import rendered
+from scorebench.storage.files import write_text
 from scorebench.storage.runs import Run, read_json
 from scorebench.training.trainer import RECORD
 
@@ -111,25 +112,16 @@ def _done(job: Job, command: str, run: Run) -> Done:
 def write_plan_page(to: Path, plan: Plan, results: Sequence[SectionResult], command: str) -> Path:
     """Writes the page, leaderboard.csv and the plots into a folder, and returns the page. command: what repeats it."""
     runs = [run for result in results for run in result.runs]
-    _write(to / "leaderboard.csv", leaderboard_csv([run.summary for run in runs]))
+    write_text(to / "leaderboard.csv", leaderboard_csv([run.summary for run in runs]))
     drawn = {run.name: _drawn(run, to / "plots") for run in runs if run.training}
     page = to / "README.md"
-    _write(page, plan_page_text(plan, results, command, drawn))
+    write_text(page, plan_page_text(plan, results, command, drawn))
     return page
 
 
 def plan_page_text(plan: Plan, results: Sequence[SectionResult], command: str, drawn: Mapping[str, str]) -> str:
     """The page as Markdown. drawn: the file of each training's plot, by the name of its run."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    jinja = Environment(
-        loader=PackageLoader("scorebench.reproduction", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    words = {"plan": plan, "results": results, "command": command, "drawn": drawn, "made_with": made_with(results)}
-    return jinja.get_template("plan_page.md.jinja").render(words)
+    return rendered("plan_page", plan=plan, results=results, command=command, drawn=drawn, made_with=made_with(results))
 
 
 def made_with(results: Sequence[SectionResult]) -> list[str]:
@@ -186,8 +178,3 @@ def _drawn(run: Done, folder: Path) -> str:
     name = f"{run.job.task}-{run.job.method}-training.png".replace("+", "-plus")
     plots.save(picture.draw(), folder / name)
     return f"{folder.name}/{name}"
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")

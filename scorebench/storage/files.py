@@ -34,10 +34,15 @@ def replacing(path: Path, flag: str = "--out or --to") -> Iterator[Path]:
                 part.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str, flag: str = "--out or --to") -> None:
+    """Writes a text file in one step; see `replacing`."""
+    with replacing(path, flag) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
     """Writes plain data as JSON, in one step. indent: None for a single line."""
-    with replacing(path) as part:
-        part.write_text(as_text(json.dumps(value, indent=indent, ensure_ascii=False)) + "\n", encoding="utf-8")
+    write_text(path, as_text(json.dumps(value, indent=indent, ensure_ascii=False)) + "\n")
 
 
 @contextmanager
@@ -45,6 +50,10 @@ def disk_faults(path: Path, flag: str = "--out or --to") -> Iterator[None]:
     """Turns an OSError (a full disk, a missing right) into a UserError that names the path and the flag for it."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as fault:
+        raise UserError(
+            f"Cannot write {path}: {fault.filename} is no folder; remove it, or name another place with {flag}."
+        ) from fault
     except OSError as fault:
         raise UserError(
             f"Cannot write {path}: {fault.strerror or fault}; make room, or name another place with {flag}, "

@@ -15,6 +15,7 @@ from scorebench.api.types import Attempt, Episode, Problem, Reply, Sampling, Ver
 from scorebench.evaluation.runner import evaluate
 from scorebench.methods.base import Base
 from scorebench.methods.self_refine import SelfRefine
+from scorebench.storage.files import write_text
 from scorebench.storage.rows import as_episode, as_row
 from scorebench.storage.runs import Run, all_runs, open_pool, open_run, stored_run
 from tests.dialogue.test_player import Parrot
@@ -253,3 +254,11 @@ def test_a_pool_is_the_smallest_stored_run_that_has_the_samples(tmp_path: Path) 
     assert made.folder.parent == tmp_path / "pools"
     assert open_pool(root, {**IDENTITY, "samples": 17}).folder == made.folder
     assert other.folder != open_pool(root, {**IDENTITY, "samples": 2}).folder
+
+
+@pytest.mark.parametrize("dangling", [True, False])
+def test_what_stands_where_a_folder_should_be_is_named(tmp_path: Path, dangling: bool) -> None:
+    place = tmp_path / "results"
+    place.symlink_to(tmp_path / "gone") if dangling else place.write_text("a file")
+    with pytest.raises(UserError, match=rf"Cannot write {place}/page.md: {place}\S* is no folder; remove it"):
+        write_text(place / "page.md", "a page")
