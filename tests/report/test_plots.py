@@ -105,7 +105,7 @@ def test_a_note_says_how_many_what_intervals_and_what_smoothing(rows: list[RunSu
         (note,) = [words for words in words_of(figure) if words.startswith("n = ")]
         assert note == "n = 500 problems; 95 % intervals; no smoothing."
     stages = {"stage1": [{"step": n, "reward": 0.5} for n in range(1, 101)]}
-    assert any("mean of the last 5 steps" in words for words in words_of(plots.training_curves(stages, "Training")))
+    assert any("mean of the last 10 steps" in words for words in words_of(plots.training_curves(stages, "Training")))
 
 
 def test_names_of_strangers_are_drawn_letter_by_letter(tmp_path: Path) -> None:
@@ -145,7 +145,8 @@ def test_training_curves_read_the_logs_of_each_stage(tmp_path: Path) -> None:
     assert [axes.get_title("left") for axes in first_row] == ["stage1", "stage2"]
     thin, thick = first_row[1].lines[2:4]  # of attempt 2
     assert np.asarray(thin.get_ydata())[-1] == pytest.approx(80)
-    assert np.asarray(thick.get_ydata()) == pytest.approx(np.asarray(thin.get_ydata()))  # a window of one step at 30
+    assert np.asarray(thick.get_ydata())[-1] == pytest.approx(79)  # of three steps at 30: 78, 79 and 80
+    assert any("mean of one step and the last 3 steps" in words for words in words_of(figure))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="No training log"):
         plots.read_stages(tmp_path / "empty")

@@ -27,7 +27,7 @@ CURVES = (
     ("loss", "loss", False),
 )
 REWARD = ("reward", "reward", False)  # all of them
-SMOOTHING = 20  # a thick line is the mean of the last twentieth of the stage's steps
+SMOOTHING = 10  # a thick line is the mean of the last tenth of the stage's steps
 
 
 def read_stages(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -59,9 +59,9 @@ def training_curves(stages: Stages, title: str) -> Figure:
     stages: the rows of each stage's log. Thin: each step; thick: the mean over the last twentieth of the stage's steps.
     """
     logged = [curve for curve in CURVES if any(curve[0] in steps[0] for steps in stages.values())] or [REWARD]
-    windows = [_window(len(steps)) for steps in stages.values()]
-    told = " and ".join(str(window) for window in dict.fromkeys(windows))
-    note = f"Thin: each step, of its own batch. Thick: mean of the last {told} steps. No intervals."
+    windows = dict.fromkeys(_window(len(steps)) for steps in stages.values())
+    told = " and ".join(f"the last {window} steps" if window > 1 else "one step" for window in windows)
+    note = f"Thin: each step, of its own batch. Thick: mean of {told}. No intervals."
     height = 1.3 + 1.25 * len(logged)
     figure, panels = panels_of(len(logged), len(stages), title, note, height, share_x="col", share_y="row")
     for line, (key, label, share) in enumerate(logged):
