@@ -20,6 +20,7 @@ from scorebench.reproduction import (
     SCALED,
     SEEDS,
     VARIANTS,
+    VARIED_ON,
 )
 from scorebench.reproduction.jobs import Job
 from scorebench.reproduction.page import TaskResult
@@ -31,11 +32,16 @@ def table_jobs(
 ) -> list[Job]:
     """The runs of the table, in the order of seeds: first all runs of seed 0, then all of seed 1, and so on.
 
-    Those of VARIANTS come last. A method that does not train has one run: its replies are greedy.
+    Those of VARIANTS come last, on the tasks of VARIED_ON. A method that does not train has one run: its replies are
+    greedy.
     """
     plain = [(method, []) for method in methods]
     changed = [(method, [setting]) for method, setting in VARIANTS if method in methods]
-    return [job for settings in (plain, changed) for job in _by_seed(tasks, settings, seeds, out, limit)]
+    varied = [task for task in tasks if task in VARIED_ON]
+    return [
+        *_by_seed(tasks, plain, seeds, out, limit),
+        *_by_seed(varied, changed, seeds, out, limit),
+    ]
 
 
 def _by_seed(
@@ -46,7 +52,7 @@ def _by_seed(
         Job(
             Settings(method=[method], task=[task], seed=seed, set=changed, out=out, limit=limit), note=" ".join(changed)
         )
-        for seed in range(max(counts.values()))
+        for seed in range(max(counts.values(), default=0))
         for task in tasks
         for method, changed in settings
         if seed < (counts[task] if trains(registry.find("method", method)) else 1)
