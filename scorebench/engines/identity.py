@@ -132,7 +132,7 @@ def _downloaded(name: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=kinds))
     except Exception as fault:
-        raise cannot_open(name, fault) from fault
+        raise cannot_open(name, fault, revision) from fault
 
 
 def _config(spec: ModelSpec, folder: Path) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def _opened(kind: Any, spec: ModelSpec, **given: Any) -> Any:
     except UserError:
         raise
     except Exception as fault:  # transformers raises a dozen kinds for a folder that is no model
-        raise cannot_open(spec.path, fault) from fault
+        raise cannot_open(spec.path, fault, options.revision) from fault
 
 
 def _opened_gguf(kind: Any, file: Path, **given: Any) -> Any:
@@ -220,12 +220,18 @@ def _opened_gguf(kind: Any, file: Path, **given: Any) -> Any:
         ) from fault
 
 
-def cannot_open(path: str, fault: Exception) -> UserError:
-    """One sentence on a model that cannot be opened."""
+def cannot_open(path: str, fault: Exception, revision: str | None = None) -> UserError:
+    """One sentence on a model that cannot be opened. revision: the one that was asked for, if any."""
     if path.startswith((".", "/", "~")) and not Path(path).exists():
         return UserError(f"There is no folder {path}; name a folder with a model, a GGUF file, or a model on the hub.")
+    if "trust_remote_code" in str(fault):
+        return UserError(
+            f"The model {path!r} comes with code of its own, which is not run unasked; read that code, and allow it "
+            "with --model-args trust_remote_code=true."
+        )
+    at = f" at revision {revision!r}" if revision else ""
     return UserError(
-        f"Cannot open the model {path!r} ({_reason(fault)}); "
+        f"Cannot open the model {path!r}{at} ({_reason(fault)}); "
         "name a folder with config.json, weights and tokenizer, or a model on the hub."
     )
 
