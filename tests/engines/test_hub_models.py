@@ -1,4 +1,4 @@
-"""Models by their name on the hub, at a revision, and with code of their own. The hub's cache is written by the test."""
+"""Models by their name on the hub, at a revision, and with code of their own. The tests write the hub's cache."""
 
 from __future__ import annotations
 
