@@ -134,11 +134,12 @@ def vote_key(program: str, shown: Sequence[str], setup: str, entry_point: str | 
     longer than LONGEST_VOTE.
     """
     from scorebench.grading.code.grader import outputs_key
+    from scorebench.grading.code.python_text import syntax_tree
 
     if len(program) > LONGEST_VOTE:
         return None
     try:
-        plain = ast.unparse(ast.parse(program))
+        plain = ast.unparse(syntax_tree(program))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if not plain:

@@ -7,6 +7,7 @@ import builtins
 import re
 import symtable
 import textwrap
+import threading
 from collections.abc import Iterator, Sequence
 
 LONGEST = 50_000  # characters of a text that is parsed: that takes memory many times its size, in this process
@@ -15,6 +16,18 @@ _TRIPLE_QUOTE = re.compile(r'"""|\'\'\'')
 _GOES_ON = re.compile(r"[)\]}]|(?:else|elif|except|finally)\b")
 _DEFINITION = re.compile(r"(?:async[ \t]+def|def|class)[ \t]+\w+[ \t]*[(:\[]|@\w")
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def syntax_tree(text: str) -> ast.Module:
+    """What ast.parse gives or raises. One thread parses at a time.
+
+    Up to Python 3.12 all threads count the depth of their trees in the same number. Where the garbage collector runs
+    Python code while one thread builds its tree, another one may change that number, and the first one gets a
+    SystemError: "AST constructor recursion depth mismatch" (CPython issue 106905).
+    """
+    with _ONE_AT_A_TIME:
+        return ast.parse(text)
 
 
 def parse(text: str) -> ast.Module | None:
@@ -22,7 +35,7 @@ def parse(text: str) -> ast.Module | None:
     if len(text) > LONGEST:
         return None
     try:
-        return ast.parse(text)
+        return syntax_tree(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scorebench.grading.code.python_text import syntax_tree
 from scorebench.grading.code.rpc_client import TestsFaultError
 
 
@@ -48,8 +49,8 @@ class Tests:
 def read_tests(tests: list[str] | str, setup: str, entry_point: str | None) -> Tests:
     """Find out what the tests need; TestsFaultError if they cannot be run."""
     try:
-        setup_tree = ast.parse(setup)
-        trees = [ast.parse(text) for text in ([tests] if isinstance(tests, str) else tests)]
+        setup_tree = syntax_tree(setup)
+        trees = [syntax_tree(text) for text in ([tests] if isinstance(tests, str) else tests)]
     except (SyntaxError, ValueError) as fault:
         raise TestsFaultError(f"the tests cannot be read: {fault}") from None
     if not any(tree.body for tree in trees):
