@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from scorebench.api import verbosity
 from scorebench.api.errors import UserError
 from scorebench.api.protocols import ModelSpec
 
@@ -212,12 +214,22 @@ def _opened_gguf(kind: Any, file: Path, **given: Any) -> Any:
             from transformers import GgufConfig
 
             given["quantization_config"] = GgufConfig(dequantize=True)
+            _hide_the_bar()
         return kind.from_pretrained(str(file.parent), gguf_file=file.name, **given)
     except Exception as fault:
         raise UserError(
             f"Cannot open {file} ({_reason(fault)}); transformers reads the GGUF files of some architectures only "
             "(Llama, Mistral, Qwen2, Qwen3, Phi-3, Gemma and a few more): name the model's own folder or hub name."
         ) from fault
+
+
+def _hide_the_bar() -> None:
+    """Transformers has a bar of its own for the tensors of a GGUF file: it is for terminals, and not with --quiet."""
+    from tqdm.auto import tqdm
+    from transformers import modeling_gguf_pytorch_utils as reader
+
+    off = True if verbosity.quiet else None  # None: where standard error is no terminal
+    vars(reader)["tqdm"] = partial(tqdm, disable=off)
 
 
 def cannot_open(path: str, fault: Exception, revision: str | None = None) -> UserError:

@@ -51,6 +51,13 @@ def is_generated(model: Any, reply: Reply) -> bool:
     return out[0, prompt.shape[1] :].tolist() == list(reply.token_ids)
 
 
+def test_no_bar_of_the_reader_where_there_is_no_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    gguf_file.write(tmp_path / "m.gguf")
+    capfd.readouterr()
+    open_engine(spec(tmp_path / "m.gguf"))
+    assert "tensors" not in capfd.readouterr().err
+
+
 def test_the_model_in_the_file_is_the_model_that_plays(tmp_path: Path) -> None:
     written = gguf_file.write(tmp_path / "m.gguf")
     model, replies = two_turns(spec(tmp_path / "m.gguf"))
