@@ -224,12 +224,13 @@ def _opened_gguf(kind: Any, file: Path, **given: Any) -> Any:
 
 
 def _hide_the_bar() -> None:
-    """Transformers has a bar of its own for the tensors of a GGUF file: it is for terminals, and not with --quiet."""
+    """The bar of transformers' GGUF reader is for terminals, and not with --quiet."""
     from tqdm.auto import tqdm
-    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers import modeling_gguf_pytorch_utils
 
+    reader: Any = modeling_gguf_pytorch_utils
     off = True if verbosity.quiet else None  # None: where standard error is no terminal
-    vars(reader)["tqdm"] = partial(tqdm, disable=off)
+    reader.tqdm = partial(tqdm, disable=off)
 
 
 def cannot_open(path: str, fault: Exception, revision: str | None = None) -> UserError:
