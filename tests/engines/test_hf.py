@@ -81,6 +81,23 @@ def test_a_reply_does_not_depend_on_what_runs_beside_it() -> None:
     assert len({a.token_ids for a, _ in together}) > 15  # and they are not all alike
 
 
+def test_the_cache_holds_the_rows_that_were_needed_and_no_more() -> None:
+    """Places for 256 dialogues cost no memory before so many dialogues are there, and replies do not change."""
+    made, small = engine(slots=256), engine(slots=4)
+    sampling = Sampling(temperature=1.0, max_tokens=12)
+
+    def replies(made: HFEngine, count: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        return [(one.token_ids, two.token_ids) for one, two in two_turns(made, count, sampling)]
+
+    few = replies(made, 5)
+    (keys, *_) = made._cached.cache._tensors()
+    assert keys.shape[0] == 16
+    many = replies(made, 40)
+    (keys, *_) = made._cached.cache._tensors()
+    assert 40 <= keys.shape[0] <= 80
+    assert (few, many) == (replies(small, 5), replies(small, 40))
+
+
 def test_logprobs_are_those_of_a_plain_forward_pass() -> None:
     made = engine("gemma2")
     for one, two in two_turns(made, 6, WARM):

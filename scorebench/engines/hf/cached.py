@@ -26,7 +26,7 @@ class CachedModel:
 
     def forget(self, slots: int) -> None:
         """An empty cache of so many rows."""
-        self.cache = SlotCache(slots, 256, self.model.device)
+        self.cache = SlotCache(slots, self.model.device)
 
     def forward(self, first: int, ids_BT: list[list[int]], starts_B: list[int], lengths_B: list[int]) -> torch.Tensor:
         """Runs ids in cache rows first, first+1, ..., from positions starts_B on; the last position's logits_BV.

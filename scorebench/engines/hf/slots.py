@@ -15,9 +15,11 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from scorebench.engines.hf import masks
 
+_FIRST_ROWS, _FIRST_LENGTH = 16, 256  # what a cache begins with
+
 
 class _SlotLayer(CacheLayerMixin):
-    """Keys and values of one layer, [slots, heads, length, head_dim]; SlotCache.aim says what is read and written."""
+    """Keys and values of one layer, [rows, heads, length, head_dim]; SlotCache.aim says what is read and written."""
 
     is_sliding = False
 
@@ -26,10 +28,8 @@ class _SlotLayer(CacheLayerMixin):
         self.cache = cache
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        length = self.cache.length
-        _, heads, _, dim = key_states.shape
-        self.keys = key_states.new_zeros(self.cache.slots, heads, length, dim)
-        self.values = value_states.new_zeros(self.cache.slots, value_states.shape[1], length, value_states.shape[-1])
+        self.keys = self._widened(key_states[:0])
+        self.values = self._widened(value_states[:0])
         self.is_initialized = True
 
     def update(
@@ -45,11 +45,18 @@ class _SlotLayer(CacheLayerMixin):
         self.values[cache.rows_B1, :, cache.positions_BT] = value_states.transpose(1, 2)
         return self.keys[cache.window], self.values[cache.window]
 
-    def grow(self, length: int) -> None:
+    def grow(self) -> None:
+        """Makes room for the rows and the length that the cache has now."""
         if self.is_initialized and self.keys is not None and self.values is not None:
-            more = (0, 0, 0, length - self.keys.shape[2])
-            self.keys = torch.nn.functional.pad(self.keys, more)
-            self.values = torch.nn.functional.pad(self.values, more)
+            self.keys = self._widened(self.keys)
+            self.values = self._widened(self.values)
+
+    def _widened(self, store: torch.Tensor) -> torch.Tensor:
+        rows, heads, length, dim = store.shape
+        wide = store.new_zeros(self.cache.rows, heads, self.cache.length, dim)
+        if rows:
+            wide[:rows, :, :length] = store
+        return wide
 
     def get_seq_length(self) -> int:
         return 0
@@ -62,12 +69,15 @@ class _SlotLayer(CacheLayerMixin):
 
 
 class SlotCache(Cache):
-    """A cache of `slots` rows by `length` tokens; length doubles when a row needs more. Layers are made when used."""
+    """A cache of at most `slots` rows. What it has of rows, and their length, doubles when more is needed.
 
-    def __init__(self, slots: int, length: int, device: torch.device) -> None:
+    Layers are made when they are used.
+    """
+
+    def __init__(self, slots: int, device: torch.device) -> None:
         masks.install()
         self.slots = slots
-        self.length = length
+        self.rows, self.length = min(slots, _FIRST_ROWS), _FIRST_LENGTH
         self.read = 0
         self.device = device
         super().__init__(layer_class_to_replicate=partial(_SlotLayer, self))  # type: ignore[arg-type]
@@ -78,10 +88,7 @@ class SlotCache(Cache):
         A query looks at its own position and at those before it, as far as its layer's mask allows (masks.py). What
         stands in a row behind the row's length is written anew before anything looks at it.
         """
-        if read > self.length:
-            self.length = max(read, 2 * self.length)
-            for layer in self._layers():
-                layer.grow(self.length)
+        self._hold(last, read)
         self.read = read
         self.rows_B1 = torch.arange(first, last, device=self.device)[:, None]
         self.positions_BT = positions_BT
@@ -95,8 +102,9 @@ class SlotCache(Cache):
 
     def swap(self, a: int, b: int, length: int) -> None:
         """Exchanges the first `length` tokens of two rows, so that the rows in use stay side by side."""
-        if a == b:
+        if a == b or not length:
             return
+        self._hold(max(a, b) + 1, length)
         for store in self._tensors():
             kept = store[a, :, :length].clone()
             store[a, :, :length] = store[b, :, :length]
@@ -104,8 +112,20 @@ class SlotCache(Cache):
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copies the first `length` tokens of one row into another."""
+        self._hold(max(source, target) + 1, length)
         for store in self._tensors():
             store[target, :, :length] = store[source, :, :length]
+
+    def _hold(self, rows: int, length: int) -> None:
+        """Has at least so many rows of at least this length."""
+        if rows <= self.rows and length <= self.length:
+            return
+        if rows > self.rows:
+            self.rows = min(self.slots, max(rows, 2 * self.rows))
+        if length > self.length:
+            self.length = max(length, 2 * self.length)
+        for layer in self._layers():
+            layer.grow()
 
     def _layers(self) -> list[_SlotLayer]:
         return [layer for layer in self.layers if isinstance(layer, _SlotLayer)]
