@@ -112,7 +112,13 @@ def test_a_mistyped_flag_is_told_in_two_seconds_and_so_is_a_complete_run(tmp_pat
 )
 def test_a_shell_completes_commands_and_flags(typed: str, place: str, wanted: str, tmp_path: Path) -> None:
     script = str(Path(sys.executable).with_name("scorebench"))
-    shown = subprocess.run([script, "--show-completion"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        ["bash", "-c", '"$0" --show-completion; exit $?', script],  # typer looks for a shell among the parents
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert shown.returncode == 0, shown.stderr
     assert "_SCOREBENCH_COMPLETE=complete_" in shown.stdout
     asked = {**os.environ, "_SCOREBENCH_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": place}
