@@ -11,9 +11,9 @@ import pytest
 
 from scorebench.api import registry
 from scorebench.api.config import changed
+from scorebench.api.protocols import trains
 from scorebench.api.types import Problem, Verdict
 from scorebench.cli.main import app
-from scorebench.evaluation.session import trains
 from scorebench.evaluation.settings import Settings, settings_from
 from scorebench.evaluation.tasks import task_of
 from scorebench.methods.sft import GoldConfig

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard
 
 from scorebench.api.chat import Chat
 from scorebench.api.types import Message, Problem, Reply, Sampling, Verdict
@@ -278,6 +278,11 @@ class Trained(Method, Protocol):
     def train(self, context: TrainingContext, config: Any) -> None:
         """Trains context.policy in place. When it is killed and called again, it ends with the same weights."""
         ...
+
+
+def trains(method: Method) -> TypeGuard[Trained]:
+    """Whether a method has a training."""
+    return hasattr(method, "train")
 
 
 class Metered(Engine, Protocol):

@@ -8,10 +8,10 @@ from typing import Any
 from scorebench.api import registry
 from scorebench.api.config import changed, paths
 from scorebench.api.errors import UserError
-from scorebench.api.protocols import Ask, Method, Task
+from scorebench.api.protocols import Ask, Method, Task, trains
 from scorebench.api.types import Problem
 from scorebench.embedded.learning_rates import at_chosen_rates
-from scorebench.evaluation.session import Session, refuse_unused_set, trains
+from scorebench.evaluation.session import Session, refuse_unused_set
 from scorebench.evaluation.settings import Settings
 from scorebench.evaluation.tasks import task_of
 from scorebench.training.tuning import Tuning, tuning_from

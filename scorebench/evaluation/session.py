@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from scorebench import embedded
 from scorebench.api import distributed, event_loop, registry, verbosity
 from scorebench.api.chat import Chat
 from scorebench.api.config import changed
 from scorebench.api.errors import UserError
-from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, Source, Task, Trained
+from scorebench.api.protocols import Engine, Loaded, Method, ModelSpec, Opener, Source, Task, Trained, trains
 from scorebench.api.types import Episode, Sampling
 from scorebench.embedded.learning_rates import at_chosen_rates
 from scorebench.engines.naming import engine_options
@@ -303,10 +303,6 @@ def _priced(account: Mapping[str, float]) -> str:
         f"{account['requests']:,.0f} requests; {account['prompt_tokens']:,.0f} prompt tokens, "
         f"{account['cached_tokens']:,.0f} of them cached, and {account['completion_tokens']:,.0f} of completion{price}."
     )
-
-
-def trains(method: Method) -> TypeGuard[Trained]:
-    return hasattr(method, "train")
 
 
 def refuse_unused_set(settings: Settings, methods: Sequence[Method]) -> None:

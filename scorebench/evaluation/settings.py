@@ -118,7 +118,7 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
 
 def _any_trains(methods: str | list[str]) -> bool:
     from scorebench.api import registry
-    from scorebench.evaluation.session import trains
+    from scorebench.api.protocols import trains
 
     return any(trains(registry.find("method", name)) for name in _split(methods))
 

@@ -20,8 +20,8 @@ from typing import Any
 
 from scorebench.api import registry
 from scorebench.api.progress import Progress, progress
-from scorebench.api.protocols import Task
-from scorebench.evaluation.session import Session, trains
+from scorebench.api.protocols import Task, trains
+from scorebench.evaluation.session import Session
 from scorebench.evaluation.settings import Settings
 from scorebench.evaluation.tasks import task_of
 from scorebench.grading.sandbox.linux import die_with_parent

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from scorebench.api import registry
 from scorebench.api.errors import UserError
+from scorebench.api.protocols import trains
 from scorebench.embedded import learning_rates
-from scorebench.evaluation.session import trains
 from scorebench.evaluation.settings import Settings
 from scorebench.report.rows import Row, to_csv
 from scorebench.report.summary import RunSummary, summarize

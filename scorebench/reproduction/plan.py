@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scorebench.api import registry
+from scorebench.api.protocols import trains
 from scorebench.evaluation.sample_pools import stored
-from scorebench.evaluation.session import trains
 from scorebench.evaluation.settings import Settings
 from scorebench.report.scaling_curves import curve_of
 from scorebench.report.summary import RunSummary, summarize

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scorebench.api import registry
 from scorebench.api.config import checked
-from scorebench.evaluation.session import trains
+from scorebench.api.protocols import trains
 from scorebench.evaluation.settings import read_yaml, settings_from
 from scorebench.reproduction.jobs import Job
 

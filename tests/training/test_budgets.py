@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from scorebench.api import registry
-from scorebench.api.protocols import ModelSpec
-from scorebench.evaluation.session import trains
+from scorebench.api.protocols import ModelSpec, trains
 from scorebench.methods.pair_sft import PairSFT
 from scorebench.methods.score import offline, score, single_turn, star_stage2
 from scorebench.methods.sft import SFT
