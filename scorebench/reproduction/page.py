@@ -95,7 +95,8 @@ class TaskResult:
             return ""
         best = max(trained, key=lambda name: trained[name])
         behind = trained[best] - trained["score"]
-        return f"SCoRe's Acc@t1 is {percent(behind)} points below that of the best trained method there ({best})."
+        why = "" if best == "score" else " SCoRe rewards first attempts in Stage II alone, in half of its steps."
+        return f"SCoRe's Acc@t1 is {percent(behind)} points below that of the best trained method there ({best}).{why}"
 
     def beside_the_paper(self) -> list[list[str]]:
         """Method, seeds, and for each of the five metrics ours (with the spread over seeds) and the paper's."""
