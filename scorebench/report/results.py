@@ -17,6 +17,7 @@ from scorebench.api.types import Episode
 from scorebench.report import frames
 from scorebench.report.baseline import by_group, heading
 from scorebench.report.compare import compare as text_of
+from scorebench.report.render import percent
 from scorebench.report.summary import RunSummary, summarize
 from scorebench.statistics.intervals import Estimate
 from scorebench.storage import runs as storage
@@ -207,6 +208,5 @@ def _html_cells(row: RunSummary) -> dict[str, Any]:
 
 
 def _percent(estimate: Estimate, signed: bool) -> str:
-    value, low, high = (100 * number for number in (estimate.value, estimate.low, estimate.high))
-    sign = "+" if signed else ""
-    return f"{value:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    value, low, high = (percent(number, signed) for number in estimate)
+    return f"{value} [{low}, {high}]"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import scorebench
 from scorebench.api.types import Attempt, Episode, Reply, Verdict
 from scorebench.report.compare import Format, compare
 from scorebench.report.render import percent
 from tests.made_episodes import episode, run_of
 from tests.report.test_rows import UNTRAINED, made
+
+SOURCE = Path(scorebench.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,14 @@ def test_percent_of_counts_is_exact(count: int, n: int) -> None:
     count = min(count, n)
     tenths = (2000 * count + n) // (2 * n)
     assert percent(count / n) == f"{tenths // 10}.{tenths % 10}"
+
+
+def test_every_page_and_export_rounds_by_the_same_rule() -> None:
+    """A format of its own rounds 1.25 to 1.2, where the tables say 1.3."""
+    own = re.compile(r"100 \* [^{}]*:[^{}]*f\}")
+    files = [file for folder in ("report", "reproduction") for file in (SOURCE / folder).rglob("*.py")]
+    assert len(files) > 20
+    assert [f"{f.name}: {m}" for f in files for m in own.findall(f.read_text(encoding="utf-8")) if ".0f" not in m] == []
 
 
 def test_percent_and_signs_and_intervals() -> None:

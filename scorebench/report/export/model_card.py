@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scorebench.api.text import as_text
 from scorebench.report.export.exported import Exported
+from scorebench.report.render import percent
 
 if TYPE_CHECKING:
     from huggingface_hub import CardData, EvalResult
@@ -63,7 +64,7 @@ def figures_table(run: Exported) -> str:
     """The five metrics in percent with their 95 % intervals, and what they are over, as Markdown."""
     summary = run.summary
     rows = [
-        f"| {METRICS[name]} | {100 * value:.1f} | {100 * low:.1f} to {100 * high:.1f} |"
+        f"| {METRICS[name]} | {percent(value)} | {percent(low)} to {percent(high)} |"
         for name, (value, low, high) in summary.five().items()
         if not math.isnan(value)
     ]
