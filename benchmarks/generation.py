@@ -1,6 +1,6 @@
-"""Two-turn dialogues, tokens a second: the hf engine against `generate`, and against transformers' continuous batching.
+"""Two-turn dialogues, tokens a second: the hf engine against `generate`, vLLM and transformers' continuous batching.
 
-    python benchmarks/generation.py [--dialogues 256] [--model FILE.gguf --dtype bfloat16 --dialogues 64]
+    python benchmarks/generation.py [--dialogues 256] [--model FILE.gguf --dtype bfloat16 --dialogues 64] [--vllm]
 
 One random Llama of 3 million parameters in float32, or the model that is named; greedy, one thread. Prompts and replies
 are of mixed length, and then all of one length: a reply ends at a limit of its own, as random weights know no end. Each
@@ -8,33 +8,41 @@ way plays the same dialogues; turn 2's prompt is turn 1's, the reply, and a requ
 plays them in batches in the order in which they arrive, as many at a time as the engine has places, and each batch to
 its longest reply. Only wanted tokens count; seconds are processor time, which other load changes little. Continuous
 batching is slow on a CPU, so it plays fewer dialogues and the random model alone, and ours then plays those alone.
+
+`--vllm` compares with vLLM in the place of both: the same model from a folder, the same number of places, its prefix
+cache on, all first turns and then all second turns. It needs an environment with vLLM; `.ci/vllm` makes one for CPUs.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, ContinuousBatchingConfig, GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scorebench import embedded
 from scorebench.api.protocols import ModelSpec
 from scorebench.api.types import Sampling
+from scorebench.engines.export import save_plain
 from scorebench.engines.hf.engine import HFEngine
 from scorebench.engines.loading import load_model, load_tokenizer
 
 SLOTS = 32
 FEW = 48  # dialogues for continuous batching
 AGAIN = 24  # tokens of the request between the turns
+LONGEST = 1024  # tokens of a dialogue, the random model's limit and vLLM's
 EQUAL = 96, 64  # tokens of a question and of a reply, where all are of one length
 
 
@@ -48,6 +56,7 @@ class Dialogue:
 
 
 Replies = list[list[tuple[int, ...]]]  # of each dialogue, of each turn
+Play = Callable[[list[Dialogue]], Replies]
 
 
 def dialogues(count: int, vocabulary: int, equal: bool = False) -> list[Dialogue]:
@@ -69,7 +78,7 @@ def dialogues(count: int, vocabulary: int, equal: bool = False) -> list[Dialogue
 def random_model(vocabulary: int) -> Any:
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 4}
-    config = LlamaConfig(vocab_size=vocabulary, num_attention_heads=4, max_position_embeddings=1024, **sizes)
+    config = LlamaConfig(vocab_size=vocabulary, num_attention_heads=4, max_position_embeddings=LONGEST, **sizes)
     config.eos_token_id = config.bos_token_id = None
     model = LlamaForCausalLM(config).eval()
     with torch.no_grad():
@@ -120,6 +129,7 @@ def in_batches(model: Any, work: list[Dialogue]) -> Replies:
 
 def continuous(model: Any, work: list[Dialogue]) -> Replies:
     """All first turns, then all second turns, since it is asked for many at a time and answers when all are done."""
+    from transformers import ContinuousBatchingConfig
 
     def many(prompts: list[tuple[int, ...]], limits: list[int]) -> list[tuple[int, ...]]:
         config = GenerationConfig(max_new_tokens=max(limits), do_sample=False, eos_token_id=-1, pad_token_id=0)
@@ -138,6 +148,33 @@ def continuous(model: Any, work: list[Dialogue]) -> Replies:
         return [found[str(at)] for at in range(len(prompts))]
 
     return both_turns(work, many)
+
+
+def vllm(model: Any, dtype: str) -> Play:
+    """VLLM in this process, with the model's weights; it plays all first turns, then all second turns."""
+    # In this process, so that its processor time is counted; threads that are bound to no core.
+    os.environ.update(
+        VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_OMP_THREADS_BIND="nobind", VLLM_LOGGING_LEVEL="ERROR"
+    )
+    from vllm import LLM, SamplingParams  # type: ignore
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_plain(model, Path(folder))
+        sizes = {"max_num_seqs": SLOTS, "max_model_len": LONGEST, "kv_cache_memory_bytes": 2 << 30}
+        llm = LLM(folder, dtype=dtype, skip_tokenizer_init=True, enforce_eager=True, **sizes)
+
+    def many(prompts: list[tuple[int, ...]], limits: list[int]) -> list[tuple[int, ...]]:
+        wanted = [
+            SamplingParams(temperature=0, max_tokens=limit, ignore_eos=True, detokenize=False) for limit in limits
+        ]
+        found = llm.generate([{"prompt_token_ids": list(p)} for p in prompts], wanted, use_tqdm=False)
+        return [tuple(output.outputs[0].token_ids) for output in found]
+
+    def play(work: list[Dialogue]) -> Replies:
+        llm.reset_prefix_cache()
+        return both_turns(work, many)
+
+    return play
 
 
 def both_turns(
@@ -170,12 +207,14 @@ def opened(path: str | None, dtype: str) -> tuple[Any, Any]:
     return load_model(spec), load_tokenizer(spec)
 
 
-def against_generate(model: Any, tokenizer: Any, work: list[Dialogue], what: str) -> None:
-    (mine, share), speed = timed(work, lambda: ours(model, tokenizer, work))
-    theirs, rival = timed(work, lambda: in_batches(model, work))
-    told = f"ours {speed:,.0f} tokens a second, generate {rival:,.0f}, ratio {speed / rival:.2f}"
+def compare(
+    mine: Callable[[list[Dialogue]], tuple[Replies, float]], name: str, rival: Play, work: list[Dialogue], what: str
+) -> None:
+    (replies, share), speed = timed(work, lambda: mine(work))
+    theirs, other = timed(work, lambda: rival(work))
+    told = f"ours {speed:,.0f} tokens a second, {name} {other:,.0f}, ratio {speed / other:.2f}"
     print(f"{len(work)} dialogues of {what} length: {told}", flush=True)
-    print(f"  dialogues with the same tokens: {same(mine, theirs):.1%}")
+    print(f"  dialogues with the same tokens: {same(replies, theirs):.1%}")
     print(f"  turn 2 computed {share:.1%} of its prompt tokens, the others were in the kept cache")
 
 
@@ -184,16 +223,20 @@ def main() -> None:
     parser.add_argument("--dialogues", type=int, default=256)
     parser.add_argument("--model", help="a folder, a GGUF file or a name on the hub")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--vllm", action="store_true", help="compare with vLLM, in the place of all others")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model, tokenizer = opened(args.model, args.dtype)
     work = dialogues(args.dialogues, len(tokenizer))
     warm = [replace(dialogue, limits=(16, 16)) for dialogue in work[:4]]
-    ours(model, tokenizer, warm)
-    in_batches(model, warm)
-    against_generate(model, tokenizer, work, "mixed")
-    against_generate(model, tokenizer, dialogues(args.dialogues, len(tokenizer), equal=True), "equal")
-    if args.model:
+    name = "vLLM" if args.vllm else "generate"
+    mine = partial(ours, model, tokenizer)
+    rival = vllm(model, args.dtype) if args.vllm else partial(in_batches, model)
+    mine(warm)
+    rival(warm)
+    compare(mine, name, rival, work, "mixed")
+    compare(mine, name, rival, dialogues(args.dialogues, len(tokenizer), equal=True), "equal")
+    if args.model or args.vllm:
         return
 
     work = work[:FEW]

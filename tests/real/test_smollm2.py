@@ -71,30 +71,48 @@ def made_up(self: Math, problem: Problem, reply: str) -> Verdict:
     return Verdict("pass" if sum(map(ord, reply)) % 2 else "fail", answer=reply[:1], rule="made up")
 
 
-def test_both_stages_of_score_train_an_adapter_on_what_was_sampled_and_the_export_plays(
-    real_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Math, "grade", made_up)
+@pytest.fixture(scope="module")
+def trained(real_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which one step of each stage of SCoRe was trained; `export` in it is the exported model."""
+    folder = tmp_path_factory.mktemp("trained")
     words = ["train", "--method", "score", "--task", "arithmetic", "--engine", "hf", "--device", "cpu"]
     few = ["problems=2", "samples=4", "max_tokens=16", "lora.rank=4"]
     stages = [f"{stage}.{what}" for stage in ("stage1", "stage2") for what in ("steps=1", "learning_rate=1e-3")]
     sets = [word for assignment in (*few, *stages) for word in ("--set", assignment)]
-    app([*words, "--model", str(real_model), "--out", "export", *sets], standalone_mode=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(Math, "grade", made_up)
+        app([*words, "--model", str(real_model), "--out", "export", *sets], standalone_mode=False)
+    return folder
 
+
+def test_both_stages_of_score_train_an_adapter_on_what_was_sampled(trained: Path) -> None:
     for stage in ("stage1", "stage2"):
-        (log,) = tmp_path.glob(f"results/checkpoints/*/{stage}/steps.jsonl")
+        (log,) = trained.glob(f"results/checkpoints/*/{stage}/steps.jsonl")
         (step,) = map(json.loads, log.read_text(encoding="utf-8").splitlines())
         assert step["replies"] == 16
         assert step["grad_norm"] > 0
         assert 0 < step["worst_logprob_gap"] < 1e-3  # training's log-probabilities against those of sampling
 
-    trained = AutoModelForCausalLM.from_pretrained(tmp_path / "export")
-    check_replies(trained, greedy_replies(opened(tmp_path / "export")))
+
+def test_transformers_and_the_hf_engine_play_the_export_alike(trained: Path, real_model: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(trained / "export")
+    check_replies(model, greedy_replies(opened(trained / "export")))
     before = opened(real_model).model.state_dict()
-    moved = {name for name, tensor in trained.state_dict().items() if not torch.equal(tensor, before[name])}
+    moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     layers = [name for name in before if name.startswith("model.layers.") and "proj" in name]
     assert moved == set(layers)
+
+
+def test_vllm_plays_the_export_as_transformers_does(trained: Path) -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed; .ci/vllm makes an environment with it")
+    from scorebench.engines.vllm import open_engine as open_vllm
+    from tests.vllm.conftest import spec
+
+    engine = open_vllm(spec(str(trained / "export"), context_length=512))
+    replies = greedy_replies(engine)
+    engine.close()
+    check_replies(AutoModelForCausalLM.from_pretrained(trained / "export"), replies)
 
 
 def test_the_tasks_here_are_all_that_there_are() -> None:
