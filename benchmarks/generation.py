@@ -1,6 +1,7 @@
 """Two-turn dialogues, tokens a second: the hf engine against `generate`, vLLM and transformers' continuous batching.
 
-    python benchmarks/generation.py [--dialogues 256] [--model FILE.gguf --dtype bfloat16 --dialogues 64] [--vllm]
+    python benchmarks/generation.py [--dialogues 256] [--model FILE.gguf --dtype bfloat16 --dialogues 64]
+    python benchmarks/generation.py --vllm .venv-vllm/bin/python [...]
 
 One random Llama of 3 million parameters in float32, or the model that is named; greedy, one thread. Prompts and replies
 are of mixed length, and then all of one length: a reply ends at a limit of its own, as random weights know no end. Each
@@ -9,21 +10,24 @@ plays them in batches in the order in which they arrive, as many at a time as th
 its longest reply. Only wanted tokens count; seconds are processor time, which other load changes little. Continuous
 batching is slow on a CPU, so it plays fewer dialogues and the random model alone, and ours then plays those alone.
 
-`--vllm` compares with vLLM in the place of both: the same model from a folder, the same number of places, its prefix
-cache on, all first turns and then all second turns. It needs an environment with vLLM; `.ci/vllm` makes one for CPUs.
+`--vllm PYTHON` compares with vLLM in the place of both, in an environment of its own, as vLLM wants older packages;
+`.ci/vllm` makes one for CPUs. It gets the same weights, the same number of places and one thread, keeps its prefix
+cache on, and plays all first turns and then all second turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,7 +60,6 @@ class Dialogue:
 
 
 Replies = list[list[tuple[int, ...]]]  # of each dialogue, of each turn
-Play = Callable[[list[Dialogue]], Replies]
 
 
 def dialogues(count: int, vocabulary: int, equal: bool = False) -> list[Dialogue]:
@@ -150,18 +153,31 @@ def continuous(model: Any, work: list[Dialogue]) -> Replies:
     return both_turns(work, many)
 
 
-def vllm(model: Any, dtype: str) -> Play:
-    """VLLM in this process, with the model's weights; it plays all first turns, then all second turns."""
-    # In this process, so that its processor time is counted; threads that are bound to no core.
-    os.environ.update(
-        VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_OMP_THREADS_BIND="nobind", VLLM_LOGGING_LEVEL="ERROR"
-    )
-    from vllm import LLM, SamplingParams  # type: ignore
-
+def in_vllm(model: Any, dtype: str, python: str, works: list[list[Dialogue]]) -> Iterator[tuple[Replies, float]]:
+    """What another Python with vLLM in it says of each work, and seconds of its processor time."""
     with tempfile.TemporaryDirectory() as folder:
         save_plain(model, Path(folder))
-        sizes = {"max_num_seqs": SLOTS, "max_model_len": LONGEST, "kv_cache_memory_bytes": 2 << 30}
-        llm = LLM(folder, dtype=dtype, skip_tokenizer_init=True, enforce_eager=True, **sizes)
+        # In one process, so that all of vLLM's time is counted; threads that are bound to no core.
+        settings = {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_NUM_THREADS": "1",
+        }
+        for at, work in enumerate(works):
+            file = Path(folder, f"{at}.json")
+            file.write_text(json.dumps([asdict(dialogue) for dialogue in work]), encoding="utf-8")
+            words = [python, __file__, "--dtype", dtype, "--play", folder, str(file)]
+            subprocess.run(words, env={**os.environ, **settings}, check=True, stdout=sys.stderr)
+            found = json.loads(file.read_text(encoding="utf-8"))
+            yield [[tuple(reply) for reply in dialogue] for dialogue in found["replies"]], found["seconds"]
+
+
+def play_in_vllm(folder: str, dtype: str, file: Path) -> None:
+    """In the Python that has vLLM: plays the dialogues of a file, and writes replies and seconds into it."""
+    from vllm import LLM, SamplingParams  # type: ignore
+
+    sizes = {"max_num_seqs": SLOTS, "max_model_len": LONGEST, "kv_cache_memory_bytes": 2 << 30}
+    llm = LLM(folder, dtype=dtype, skip_tokenizer_init=True, enforce_eager=True, **sizes)
 
     def many(prompts: list[tuple[int, ...]], limits: list[int]) -> list[tuple[int, ...]]:
         wanted = [
@@ -170,11 +186,11 @@ def vllm(model: Any, dtype: str) -> Play:
         found = llm.generate([{"prompt_token_ids": list(p)} for p in prompts], wanted, use_tqdm=False)
         return [tuple(output.outputs[0].token_ids) for output in found]
 
-    def play(work: list[Dialogue]) -> Replies:
-        llm.reset_prefix_cache()
-        return both_turns(work, many)
-
-    return play
+    work = [Dialogue(tuple(d["question"]), tuple(d["again"]), tuple(d["limits"])) for d in json.loads(file.read_text())]
+    both_turns(warm_up(work), many)
+    llm.reset_prefix_cache()
+    replies, seconds = timed(lambda: both_turns(work, many))
+    file.write_text(json.dumps({"replies": replies, "seconds": seconds}), encoding="utf-8")
 
 
 def both_turns(
@@ -187,11 +203,15 @@ def both_turns(
     return [list(pair) for pair in zip(first, second, strict=True)]
 
 
-def timed(work: list[Dialogue], play: Callable[[], Any]) -> tuple[Any, float]:
-    """What is played, and wanted tokens a second of processor time."""
+def warm_up(work: list[Dialogue]) -> list[Dialogue]:
+    return [replace(dialogue, limits=(16, 16)) for dialogue in work[:4]]
+
+
+def timed(play: Callable[[], Any]) -> tuple[Any, float]:
+    """What is played, and seconds of processor time."""
     start = time.process_time()
     found = play()
-    return found, sum(sum(dialogue.limits) for dialogue in work) / (time.process_time() - start)
+    return found, time.process_time() - start
 
 
 def same(ours: Replies, theirs: Replies) -> float:
@@ -207,15 +227,15 @@ def opened(path: str | None, dtype: str) -> tuple[Any, Any]:
     return load_model(spec), load_tokenizer(spec)
 
 
-def compare(
-    mine: Callable[[list[Dialogue]], tuple[Replies, float]], name: str, rival: Play, work: list[Dialogue], what: str
+def tell(
+    work: list[Dialogue], what: str, mine: tuple[Replies, float], name: str, theirs: tuple[Replies, float]
 ) -> None:
-    (replies, share), speed = timed(work, lambda: mine(work))
-    theirs, other = timed(work, lambda: rival(work))
-    told = f"ours {speed:,.0f} tokens a second, {name} {other:,.0f}, ratio {speed / other:.2f}"
-    print(f"{len(work)} dialogues of {what} length: {told}", flush=True)
-    print(f"  dialogues with the same tokens: {same(replies, theirs):.1%}")
-    print(f"  turn 2 computed {share:.1%} of its prompt tokens, the others were in the kept cache")
+    """Prints wanted tokens a second of both, their ratio, and how many dialogues have the same tokens in both."""
+    tokens = sum(sum(dialogue.limits) for dialogue in work)
+    ours, rival = (tokens / seconds for _, seconds in (mine, theirs))
+    told = f"ours {ours:,.0f} tokens a second, {name} {rival:,.0f}, ratio {ours / rival:.2f}"
+    print(f"{len(work)} dialogues of {what} length: {told}")
+    print(f"  dialogues with the same tokens: {same(mine[0], theirs[0]):.1%}", flush=True)
 
 
 def main() -> None:
@@ -223,28 +243,34 @@ def main() -> None:
     parser.add_argument("--dialogues", type=int, default=256)
     parser.add_argument("--model", help="a folder, a GGUF file or a name on the hub")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--vllm", action="store_true", help="compare with vLLM, in the place of all others")
+    parser.add_argument("--vllm", metavar="PYTHON", help="compare with vLLM, which this interpreter has")
+    parser.add_argument("--play", nargs=2, help=argparse.SUPPRESS)  # what this script calls in that interpreter
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.play:
+        play_in_vllm(args.play[0], args.dtype, Path(args.play[1]))
+        return
     model, tokenizer = opened(args.model, args.dtype)
-    work = dialogues(args.dialogues, len(tokenizer))
-    warm = [replace(dialogue, limits=(16, 16)) for dialogue in work[:4]]
-    name = "vLLM" if args.vllm else "generate"
-    mine = partial(ours, model, tokenizer)
-    rival = vllm(model, args.dtype) if args.vllm else partial(in_batches, model)
-    mine(warm)
-    rival(warm)
-    compare(mine, name, rival, work, "mixed")
-    compare(mine, name, rival, dialogues(args.dialogues, len(tokenizer), equal=True), "equal")
+    works = {
+        "mixed": dialogues(args.dialogues, len(tokenizer)),
+        "equal": dialogues(args.dialogues, len(tokenizer), equal=True),
+    }
+    ours(model, tokenizer, warm_up(works["mixed"]))
+    rival = "vLLM" if args.vllm else "generate"
+    if args.vllm:
+        theirs = in_vllm(model, args.dtype, args.vllm, list(works.values()))
+    else:
+        in_batches(model, warm_up(works["mixed"]))
+        theirs = (timed(partial(in_batches, model, work)) for work in works.values())
+    for what, work in works.items():
+        (mine, share), seconds = timed(partial(ours, model, tokenizer, work))
+        tell(work, what, (mine, seconds), rival, next(theirs))
+        print(f"  turn 2 computed {share:.1%} of its prompt tokens, the others were in the kept cache")
     if args.model or args.vllm:
         return
-
-    work = work[:FEW]
-    (mine, _), speed = timed(work, lambda: ours(model, tokenizer, work))
-    theirs, rival = timed(work, lambda: continuous(model, work))
-    told = f"continuous batching {rival:,.0f}, ratio {speed / rival:.2f}"
-    print(f"{len(work)} dialogues: ours {speed:,.0f} tokens a second, {told}")
-    print(f"  dialogues with the same tokens: {same(mine, theirs):.1%}")
+    few = works["mixed"][:FEW]
+    (mine, _), seconds = timed(partial(ours, model, tokenizer, few))
+    tell(few, "mixed", (mine, seconds), "continuous batching", timed(partial(continuous, model, few)))
 
 
 if __name__ == "__main__":
