@@ -1,7 +1,7 @@
 """The page of a plan: what was measured, on which machine, what the trainings did, and the command behind each row.
 
-Every figure is computed from rows and logs; plan_page.md.jinja has the words around them. Beside the page lie
-leaderboard.csv and the curves of the trainings.
+Every figure is computed from rows and logs; plan_page.md.jinja has the words around them. Beside the page lie all
+tables (tables.md), leaderboard.csv and the curves of the trainings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from scorebench.report import gallery, plots
 from scorebench.report.compare import compare, leaderboard_csv
 from scorebench.report.render import percent
+from scorebench.report.rows import figures
 from scorebench.report.summary import RunSummary, summarize
 from scorebench.reproduction.jobs import Job
 from scorebench.reproduction.plan_file import Plan, Section
@@ -22,6 +23,7 @@ from scorebench.storage.files import write_text
 from scorebench.storage.runs import Run, read_json
 from scorebench.training.trainer import RECORD
 
+TABLES = "tables.md"
 TOLD_STEPS = 10  # of a stage's log, the means over so many steps at its beginning and at its end
 
 
@@ -71,8 +73,17 @@ class SectionResult:
         return [run.summary for run in self.runs]
 
     def tables(self) -> str:
-        """The runs side by side, with the headings of tables one level below a section's."""
+        """All tables of the runs, with the headings of tables one level below a section's."""
         return compare(self.summaries, "md", tags=()).strip() if self.runs else ""
+
+    def rows(self) -> Iterator[list[str]]:
+        """Of each run: task, method, problems, the five metrics, stated answers, and attempts that were cut off."""
+        for run in self.runs:
+            numbers = figures(run.summary, self.summaries)
+            attempts = [_with_interval(numbers, name) for name in ("acc_t1", "acc_t2", "delta")]
+            shares = [percent(numbers[name]) for name in ("i_to_c", "c_to_i", "stated_t1", "stated_t2")]
+            cut = str(numbers["truncated"])
+            yield [run.job.task, run.job.method, str(run.summary.n), *attempts, *shares, cut]
 
     def warmup_rows(self) -> Iterator[list[str]]:
         """Of each warm-up: its folder, steps, examples, sampled replies, minutes, and the command."""
@@ -110,10 +121,11 @@ def _done(job: Job, command: str, run: Run) -> Done:
 
 
 def write_plan_page(to: Path, plan: Plan, results: Sequence[SectionResult], command: str) -> Path:
-    """Writes the page, leaderboard.csv and the plots into a folder, and returns the page. command: what repeats it."""
+    """Writes the page, its tables and the plots into a folder, and returns the page. command: what repeats it."""
     runs = [run for result in results for run in result.runs]
     write_text(to / "leaderboard.csv", leaderboard_csv([run.summary for run in runs]))
     drawn = {run.name: _drawn(run, to / "plots") for run in runs if run.training}
+    write_text(to / TABLES, rendered("plan_tables", plan=plan, results=results, command=command))
     page = to / "README.md"
     write_text(page, plan_page_text(plan, results, command, drawn))
     return page
@@ -121,7 +133,8 @@ def write_plan_page(to: Path, plan: Plan, results: Sequence[SectionResult], comm
 
 def plan_page_text(plan: Plan, results: Sequence[SectionResult], command: str, drawn: Mapping[str, str]) -> str:
     """The page as Markdown. drawn: the file of each training's plot, by the name of its run."""
-    return rendered("plan_page", plan=plan, results=results, command=command, drawn=drawn, made_with=made_with(results))
+    words = {"plan": plan, "results": results, "command": command, "drawn": drawn, "tables": TABLES}
+    return rendered("plan_page", **words, made_with=made_with(results))
 
 
 def made_with(results: Sequence[SectionResult]) -> list[str]:
@@ -146,6 +159,11 @@ def minutes(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds / 60:.0f}" if seconds >= 600 else f"{seconds / 60:.1f}"
+
+
+def _with_interval(numbers: Mapping[str, Any], name: str) -> str:
+    value, low, high = (percent(numbers[f"{name}{end}"], signed=name == "delta") for end in ("", "_low", "_high"))
+    return f"{value} ({low}, {high})"
 
 
 def _log_cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:

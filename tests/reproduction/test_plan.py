@@ -93,6 +93,10 @@ def test_a_plan_is_carried_out_once_and_its_page_is_written(tmp_path: Path, monk
         ("stage2", "first", "1"),
         ("stage2", "last", "1"),
     ]
+    short = re.findall(r"^\| arithmetic \| (\S+) \| (\d) \| ([\d.]+ \([\d.]+, [\d.]+\)) \|", page, re.MULTILINE)
+    tables = (tmp_path / "page" / "tables.md").read_text(encoding="utf-8")
+    assert [row[:2] for row in short] == [("base", "3"), ("self-refine", "3"), ("base", "2"), ("score", "2")]
+    assert all(accuracy in tables for _, _, accuracy in short)
     for link in re.findall(r"\]\(([^)]+)\)", page):
         assert (tmp_path / "page" / link).is_file(), link
     with (tmp_path / "page" / "leaderboard.csv").open(encoding="utf-8") as file:
