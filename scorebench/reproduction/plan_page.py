@@ -79,7 +79,7 @@ class SectionResult:
     def rows(self) -> Iterator[list[str]]:
         """Of each run: task, method, problems, the five metrics, stated answers, and attempts that were cut off."""
         for run in self.runs:
-            numbers = figures(run.summary, self.summaries)
+            numbers: Mapping[str, Any] = figures(run.summary, self.summaries)
             attempts = [_with_interval(numbers, name) for name in ("acc_t1", "acc_t2", "delta")]
             shares = [percent(numbers[name]) for name in ("i_to_c", "c_to_i", "stated_t1", "stated_t2")]
             cut = str(numbers["truncated"])
