@@ -79,11 +79,8 @@ class SectionResult:
     def rows(self) -> Iterator[list[str]]:
         """Of each run: task, method, problems, the five metrics, stated answers, and attempts that were cut off."""
         for run in self.runs:
-            numbers: Mapping[str, Any] = figures(run.summary, self.summaries)
-            attempts = [_with_interval(numbers, name) for name in ("acc_t1", "acc_t2", "delta")]
-            shares = [percent(numbers[name]) for name in ("i_to_c", "c_to_i", "stated_t1", "stated_t2")]
-            cut = str(numbers["truncated"])
-            yield [run.job.task, run.job.method, str(run.summary.n), *attempts, *shares, cut]
+            cells = _figure_cells(figures(run.summary, self.summaries))
+            yield [run.job.task, run.job.method, str(run.summary.n), *cells]
 
     def warmup_rows(self) -> Iterator[list[str]]:
         """Of each warm-up: its folder, steps, examples, sampled replies, minutes, and the command."""
@@ -161,9 +158,15 @@ def minutes(seconds: float | None) -> str:
     return f"{seconds / 60:.0f}" if seconds >= 600 else f"{seconds / 60:.1f}"
 
 
-def _with_interval(numbers: Mapping[str, Any], name: str) -> str:
-    value, low, high = (percent(numbers[f"{name}{end}"], signed=name == "delta") for end in ("", "_low", "_high"))
-    return f"{value} ({low}, {high})"
+def _figure_cells(numbers: Mapping[str, Any]) -> list[str]:
+    """The five metrics, the shares of attempts that state their answer, and how many attempts were cut off."""
+
+    def with_interval(name: str) -> str:
+        value, low, high = (percent(numbers[f"{name}{end}"], signed=name == "delta") for end in ("", "_low", "_high"))
+        return f"{value} ({low}, {high})"
+
+    shares = [percent(numbers[name]) for name in ("i_to_c", "c_to_i", "stated_t1", "stated_t2")]
+    return [*map(with_interval, ("acc_t1", "acc_t2", "delta")), *shares, str(numbers["truncated"])]
 
 
 def _log_cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
