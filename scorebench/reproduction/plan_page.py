@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from scorebench.api.types import Episode, Message
 from scorebench.report import gallery, plots
 from scorebench.report.compare import compare, leaderboard_csv
 from scorebench.report.render import percent
@@ -29,12 +31,16 @@ TOLD_STEPS = 10  # of a stage's log, the means over so many steps at its beginni
 
 @dataclass(frozen=True)
 class Done:
-    """A run that is complete: its job, what a user types for it, run.json's content and its figures."""
+    """A run that is complete: its job, what a user types for it, run.json's content and its figures.
+
+    firsts: of each problem, the messages before the first attempt, and that attempt.
+    """
 
     job: Job
     command: str
     meta: Mapping[str, Any]
     summary: RunSummary
+    firsts: Mapping[str, tuple[Sequence[Message], str]]
 
     @property
     def name(self) -> str:
@@ -82,6 +88,22 @@ class SectionResult:
             cells = _figure_cells(figures(run.summary, self.summaries))
             yield [run.job.task, run.job.method, str(run.summary.n), *cells]
 
+    def same_firsts(self) -> list[str]:
+        """Of each greedy run: how many first attempts have the text of the first run that asked the same, in words.
+
+        Runs in which all of them have it are left out. Greedy decoding of one model on one question has one answer, but
+        for rounding: see docs/engines.md.
+        """
+        told: list[str] = []
+        greedy = [run for run in self.runs if run.summary.identity.greedy]
+        for at, run in enumerate(greedy):
+            for other in greedy[:at]:
+                asked, same = _same_firsts(run, other)
+                if asked:
+                    told += [f"{run.name} {same} of {asked} ({other.job.method})"] if same < asked else []
+                    break
+        return told
+
     def warmup_rows(self) -> Iterator[list[str]]:
         """Of each warm-up: its folder, steps, examples, sampled replies, minutes, and the command."""
         for job in self.warmups:
@@ -112,9 +134,25 @@ def section_result(section: Section, warmups: Sequence[Job], jobs: Sequence[tupl
 
 def _done(job: Job, command: str, run: Run) -> Done:
     meta = run.meta()
-    summary = summarize(meta, list(run.rows().values()), run.name)
+    episodes = list(run.rows().values())
+    summary = summarize(meta, episodes, run.name)
     plain = replace(summary.identity, changed=())  # a recipe says them; as a row's name they would fill the table
-    return Done(job, command, meta, replace(summary, identity=plain))
+    return Done(job, command, meta, replace(summary, identity=plain), dict(map(_first, episodes)))
+
+
+def _first(episode: Episode) -> tuple[str, tuple[Sequence[Message], str]]:
+    asked = tuple(takewhile(lambda message: message["role"] != "assistant", episode.transcript))
+    return episode.problem_id, (asked, episode.attempts[0].reply.text)
+
+
+def _same_firsts(run: Done, other: Done) -> tuple[int, int]:
+    """On how many problems the same model was asked the same, and how many first attempts are the same."""
+    ours, theirs = ((done.job.task, done.meta["model"].get("digest"), done.training) for done in (run, other))
+    if ours != theirs:
+        return 0, 0
+    pairs = [(first, other.firsts[at]) for at, first in run.firsts.items() if at in other.firsts]
+    equal = [text == other_text for (asked, text), (other_asked, other_text) in pairs if asked == other_asked]
+    return len(equal), sum(equal)
 
 
 def write_plan_page(to: Path, plan: Plan, results: Sequence[SectionResult], command: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -101,6 +102,24 @@ def test_a_plan_is_carried_out_once_and_its_page_is_written(tmp_path: Path, monk
         assert (tmp_path / "page" / link).is_file(), link
     with (tmp_path / "page" / "leaderboard.csv").open(encoding="utf-8") as file:
         assert [row["method"] for row in csv.DictReader(file)].count("base") == 2
+
+
+def test_greedy_first_attempts_that_differ_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One first attempt of the second run is made another; the same model asked the same of both."""
+    monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path)
+    (tmp_path / "plan.yaml").write_text(PLAN[: PLAN.index("  - title: Trained")], encoding="utf-8")
+    carry_out()
+    page = tmp_path / "page" / "README.md"
+    assert "Greedy first attempts" not in page.read_text(encoding="utf-8")
+    (episodes,) = tmp_path.glob("results/runs/*self-refine*/episodes.jsonl")
+    rows = [json.loads(line) for line in episodes.read_text(encoding="utf-8").splitlines()]
+    rows[0]["transcript"][rows[0]["attempts"][0]["message"]]["content"] += "!"
+    episodes.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    carry_out()
+    assert "another run that asked the same: self-refine on arithmetic 2 of 3 (base)." in page.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_what_fails_is_missing_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
