@@ -75,8 +75,10 @@ def test_a_training_with_rollouts_by_vllm(tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_one_sentence(tmp_path: Path) -> None:
     wrong = scorebench(*RUN, "--model", MATH, "--engine", "vllm", "--model-args", "tensor=2", folder=tmp_path)
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
-    assert "tensor_parallel_size" in wrong.stderr
+    named, *told = wrong.stderr.splitlines()
+    assert named.startswith("The model: ")
+    assert (wrong.returncode, len(told)) == (2, 1), told
+    assert "tensor_parallel_size" in told[0]
     words = ("--model", MATH, "--engine", "vllm", "--model-args", f"{SMALL},max_model_len=99999")
     fails = scorebench(*RUN, *words, folder=tmp_path)
     assert fails.returncode == 2
