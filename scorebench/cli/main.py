@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -16,20 +19,42 @@ from scorebench.cli import data, doctor, export, grade, report, reproduce, run, 
 from scorebench.cli.flags import Command, with_flags_of, with_levels
 from scorebench.cli.preview import with_previews
 
+# Raised where words do not make a command. It is click's, or that of typer's copy of click, which has no public name.
+_UsageError: Any = typer.BadParameter.__bases__[0]
 
-class StoppedGroup(typer.core.TyperGroup):
-    """Says how to go on after Ctrl-C, which typer would end without a word."""
+
+class OneSentenceGroup(typer.core.TyperGroup):
+    """Tells mistakes in the words of a command as all others are told; says how to go on after Ctrl-C."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _mistakes_as_sentences():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _mistakes_as_sentences():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             print("\nscorebench: stopped; the same command goes on from here.", file=sys.stderr)
             sys.exit(130)
 
 
+@contextmanager
+def _mistakes_as_sentences() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as mistake:
+        if type(mistake).__name__ == "NoArgsIsHelpError":  # no word at all: the help is the answer
+            raise
+        said = " ".join(mistake.format_message().split())
+        if extra := re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", said):
+            said = f"Too many words: {extra[1]!r}; what a command works on is named with flags."
+        command = mistake.ctx.command_path if mistake.ctx else "scorebench"
+        raise UserError(f"{said}{'' if said.endswith(('.', '?')) else '.'} See `{command} -h`.") from None
+
+
 app = typer.Typer(
-    cls=StoppedGroup,
+    cls=OneSentenceGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -37,6 +37,35 @@ def help_of(command: str, width: int = 200) -> str:
     return done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["compare", "results"], "Too many words: 'results'; what a command works on is named with flags. See `"),
+        (["run", "math", "base"], "Too many words: 'math base'"),
+        (["run", "--methd", "score"], "No such option: --methd (Possible options: --method"),
+        (["rum"], "No such command 'rum'. Did you mean 'run'? See `"),
+        (["power"], "Missing option '--problems'"),
+        (["grade", "--task", "math"], "Missing argument 'file'"),
+        (["run", "--set"], "'--set' requires an argument"),
+        (["run", "--limit", "few", "--method", "base", "--task", "math"], "Invalid value for '--limit'"),
+        (["--vers"], "No such option: --vers"),
+    ],
+)
+def test_words_that_make_no_command_are_one_sentence_and_status_2(tmp_path: Path, words: list[str], says: str) -> None:
+    done = scorebench(*words, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("scorebench: ")
+    assert says in line
+    assert re.search(r"See `(python -m )?scorebench( \w+)? -h`\.$", line)
+
+
+def test_no_words_are_answered_with_the_help(tmp_path: Path) -> None:
+    done = scorebench(folder=tmp_path)
+    assert done.returncode == 2
+    assert "compare" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_quiet_and_verbose_in_short(command: str) -> None:
     shown = help_of(command)
