@@ -56,6 +56,20 @@ def expect_count(tab: Any, number: int) -> None:
     expect(tab.locator("#count")).to_have_text(re.compile(rf"^{number:,} of "))
 
 
+def test_clicks_that_follow_at_once_all_count(watch: Any, small: Path) -> None:
+    """All of them before the browser has told the page of its changed address; then back, one click at a time."""
+    tab = watch().open(small, "#view=read&method=base")
+    expect_count(tab, 19)
+    click = "(words) => words.forEach((word) => document.querySelector(`[data-filter=${word}]`).click())"
+    tab.evaluate(click, ["cut", "cut", "ii", "none"])
+    expect_count(tab, 1)
+    assert tab.url.endswith("#view=read&method=base&flip=ii&marks=none")
+    tab.go_back()
+    expect_count(tab, 7)
+    tab.go_back()
+    expect_count(tab, 19)
+
+
 def test_each_filter_shows_as_many_episodes_as_there_are(watch: Any, small: Path) -> None:
     tab = watch().open(small, "#view=read&method=base")
     expect_count(tab, 19)

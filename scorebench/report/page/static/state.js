@@ -20,15 +20,16 @@ function addressOf(changes) {
   return "#" + words;
 }
 
-/** Changes the state. keep: whether the browser's "back" returns to the state before. */
+/**
+ * Changes the state, and shows it before anything else can be clicked: the event of a changed address comes later, and a
+ * quick second click would begin from the state before. keep: whether the browser's "back" returns to the state before.
+ */
 function go(changes, keep = true) {
   const address = addressOf(changes);
   if (address === (location.hash || "#")) return;
-  if (keep) location.hash = address;
-  else {
-    history.replaceState(null, "", address);
-    show();
-  }
+  if (keep) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+  show();
 }
 
 // Elements. Text of strangers becomes text nodes here, and nothing else.
