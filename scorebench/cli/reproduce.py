@@ -143,11 +143,12 @@ def _write(to: Path, work: Sequence[Job], command: str, limit: int | None) -> No
 
 def _record(attempts: Sequence[Trial], to: Path, limit: int | None) -> None:
     """The trials and the choice, on disk and on the terminal."""
+    from scorebench.api.percent import percent
     from scorebench.reproduction.lr_sweep import judged, record, shared_reward
 
     results = judged(attempts)
     for (task, method), value in record(results, to, trying=limit is not None).items():
-        figures = ", ".join(f"x {v:g}: {100 * shared_reward(run):.1f}" for v, run in results[task, method].items())
+        figures = ", ".join(f"x {v:g}: {percent(shared_reward(run))}" for v, run in results[task, method].items())
         typer.echo(
             f"{method} on {task}: learning rates x {value:g} (mean of Acc@t1 and Acc@t2 on validation {figures})"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
+from scorebench.api.percent import percent
 from scorebench.api.progress import progress
 from scorebench.api.protocols import Engine, Method, Task
 from scorebench.api.types import Episode, Problem, Reply, Sampling
@@ -72,9 +73,7 @@ class Tally:
             self.passed_T[turn] += attempt.verdict.passed
 
     def __str__(self) -> str:
-        rates = [
-            f"Acc@t{turn} {100 * passed / max(1, self.scored):.1f}" for turn, passed in enumerate(self.passed_T, 1)
-        ]
+        rates = [f"Acc@t{turn} {percent(passed / max(1, self.scored))}" for turn, passed in enumerate(self.passed_T, 1)]
         return ", ".join(rates) + " %" + (f", errors: {self.errors}" if self.errors else "")
 
 

@@ -6,7 +6,7 @@ import math
 from textwrap import fill
 
 from scorebench.api.errors import UserError
-from scorebench.report.render import percent
+from scorebench.api.percent import percent
 from scorebench.statistics.power import Difference, smallest_delta
 
 POWERS = (0.8, 0.9)

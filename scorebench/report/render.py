@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from scorebench.report.escape import latex, markdown, one_line
@@ -35,19 +33,6 @@ class Table:
 
         rows = [[_joined(cell, plain) for cell in cells] for cells in self.rows]
         return pd.DataFrame(rows, columns=[plain(" ".join(cell)) for cell in self.header])
-
-
-def percent(fraction: float, signed: bool = False) -> str:
-    """A fraction of 1 in percent with one decimal, as the paper prints it: halves go away from zero, 0.0 is unsigned.
-
-    "-" for nan. Rounded in decimal arithmetic, from the shortest decimal form, so that 0.0005 is 0.1 and not 0.0.
-    """
-    if math.isnan(fraction):
-        return "-"
-    figure = Decimal(repr(round(float(fraction) * 100, 9))).quantize(Decimal("0.1"), ROUND_HALF_UP)
-    if not figure:
-        return "0.0"
-    return f"{figure:+}" if signed else f"{figure}"
 
 
 def as_text(tables: Sequence[Table]) -> str:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorebench.api import registry
+from scorebench.api.percent import percent
 from scorebench.api.protocols import Source
 from scorebench.api.types import Episode
 from scorebench.report import frames
 from scorebench.report.baseline import by_group, heading
 from scorebench.report.compare import compare as text_of
-from scorebench.report.render import percent
 from scorebench.report.summary import RunSummary, summarize
 from scorebench.statistics.intervals import Estimate
 from scorebench.storage import runs as storage

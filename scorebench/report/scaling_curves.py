@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scorebench.api.percent import percent
 from scorebench.api.progress import progress
 from scorebench.evaluation.sample_pools import Samples, pools_of
 from scorebench.report.baseline import Group, heading
-from scorebench.report.render import BENEATH, Cell, Table, percent
+from scorebench.report.render import BENEATH, Cell, Table
 from scorebench.report.rows import scaling_rows, to_csv
 from scorebench.report.summary import Identity, identify
 from scorebench.statistics.intervals import Estimate

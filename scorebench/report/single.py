@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scorebench.report.render import BENEATH, Cell, Table, percent
+from scorebench.api.percent import percent
+from scorebench.report.render import BENEATH, Cell, Table
 from scorebench.statistics import intervals, metrics
 from scorebench.statistics.intervals import Estimate
 from scorebench.statistics.metrics import Outcomes

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scorebench.report.render import percent
+from scorebench.api.percent import percent
 from scorebench.report.rows import Row
 from scorebench.report.summary import RunSummary
 from scorebench.reproduction.paper import figures as paper_figures

@@ -15,10 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scorebench.api.percent import percent
 from scorebench.report import plots
 from scorebench.report.baseline import heading
 from scorebench.report.compare import compare
-from scorebench.report.render import as_markdown, percent
+from scorebench.report.render import as_markdown
 from scorebench.report.rows import Row, leaderboard, scaling_rows, to_csv, with_same_columns
 from scorebench.report.scaling_curves import Curve, table_of
 from scorebench.report.summary import RunSummary, pool_seeds
@@ -226,8 +227,8 @@ def _least_steady(deviations: dict[str, float]) -> str:
     if len(deviations) <= len(worst) or not deviations[worst[0]]:
         return ""
     told = ", ".join(f"{name} ({percent(deviations[name])})" for name in worst)
-    square = sum(deviations[name] ** 2 for name in worst) / sum(deviation**2 for deviation in deviations.values())
-    return f" {100 * square:.0f} % of its square comes from {told}."
+    share = sum(deviations[name] ** 2 for name in worst) / sum(deviation**2 for deviation in deviations.values())
+    return f" {100 * share:.0f} % of this variance comes from three methods: {told}."
 
 
 def _training_figure(result: TaskResult) -> Any:

@@ -12,10 +12,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from scorebench.api.percent import percent
 from scorebench.api.types import Episode, Message
 from scorebench.report import gallery, plots
 from scorebench.report.compare import compare, leaderboard_csv
-from scorebench.report.render import percent
 from scorebench.report.rows import figures
 from scorebench.report.summary import RunSummary, summarize
 from scorebench.reproduction.jobs import Job
@@ -33,14 +33,14 @@ TOLD_STEPS = 10  # of a stage's log, the means over so many steps at its beginni
 class Done:
     """A run that is complete: its job, what a user types for it, run.json's content and its figures.
 
-    firsts: of each problem, the messages before the first attempt, and that attempt.
+    firsts: of each dialogue, by problem and sample, the messages before the first attempt, and that attempt.
     """
 
     job: Job
     command: str
     meta: Mapping[str, Any]
     summary: RunSummary
-    firsts: Mapping[str, tuple[Sequence[Message], str]]
+    firsts: Mapping[tuple[str, int], tuple[Sequence[Message], str]]
 
     @property
     def name(self) -> str:
@@ -140,13 +140,13 @@ def _done(job: Job, command: str, run: Run) -> Done:
     return Done(job, command, meta, replace(summary, identity=plain), dict(map(_first, episodes)))
 
 
-def _first(episode: Episode) -> tuple[str, tuple[Sequence[Message], str]]:
+def _first(episode: Episode) -> tuple[tuple[str, int], tuple[Sequence[Message], str]]:
     asked = tuple(takewhile(lambda message: message["role"] != "assistant", episode.transcript))
-    return episode.problem_id, (asked, episode.attempts[0].reply.text)
+    return (episode.problem_id, episode.sample), (asked, episode.attempts[0].reply.text)
 
 
 def _same_firsts(run: Done, other: Done) -> tuple[int, int]:
-    """On how many problems the same model was asked the same, and how many first attempts are the same."""
+    """In how many dialogues the same model was asked the same, and how many first attempts are the same."""
     ours, theirs = ((done.job.task, done.meta["model"].get("digest"), done.training) for done in (run, other))
     if ours != theirs:
         return 0, 0

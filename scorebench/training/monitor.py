@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from scorebench.api import distributed
+from scorebench.api.percent import percent
 from scorebench.api.progress import say
 from scorebench.api.protocols import Method, PolicyEngine, TrainingContext
 from scorebench.api.types import Problem, Sampling
@@ -229,11 +230,11 @@ def _dialogues(step: int, rollout: Rollout, objective: Stage) -> list[dict[str, 
 
 
 def _described(row: Mapping[str, Any], dialogues: int) -> str:
-    right = ", ".join(f"Acc@t{turn} {100 * share:.1f} %" for turn, share in enumerate(row["correct"], start=1))
+    right = ", ".join(f"Acc@t{turn} {percent(share)} %" for turn, share in enumerate(row["correct"], start=1))
     tokens = " -> ".join(f"{tokens:.0f}" for tokens in row["length"])
     errors = f", {row['errors']} errors" if row["errors"] else ""
     return (
-        f"{right}, i->c {100 * row['i_to_c']:.1f} %, c->i {100 * row['c_to_i']:.1f} %, "
+        f"{right}, i->c {percent(row['i_to_c'])} %, c->i {percent(row['c_to_i'])} %, "
         f"{100 * row['unchanged']:.0f} % unchanged, {tokens} tokens, {row['truncated']} of {row['replies']} replies "
         f"truncated{errors} ({dialogues} dialogues)."
     )

@@ -153,7 +153,7 @@ def test_the_methods_whose_seeds_differ_most_are_named() -> None:
     seeds = [(name, seed, n) for name, pair in rights.items() for seed, n in enumerate(pair)]
     result = TaskResult("math", [made(name, seed, run_of(100, 50, n - 50, 0)) for name, seed, n in seeds])
     assert result.telling_apart().endswith(
-        "100 % of its square comes from score-offline (4.2), star+ (2.8), score (1.4)."
+        "100 % of this variance comes from three methods: score-offline (4.2), star+ (2.8), score (1.4)."
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scorebench.report.render import percent
+from scorebench.api.percent import percent
 from scorebench.statistics import metrics
 from tests.made_episodes import episode, run_of
 

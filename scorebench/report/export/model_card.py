@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scorebench.api.percent import percent
 from scorebench.api.text import as_text
 from scorebench.report.export.exported import Exported
-from scorebench.report.render import percent
 
 if TYPE_CHECKING:
     from huggingface_hub import CardData, EvalResult

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scorebench.api.percent import percent
 from scorebench.report import plots
 from scorebench.report.baseline import Group, by_group, heading, opponent
 from scorebench.report.page.stored import StoredRun
-from scorebench.report.render import percent
 from scorebench.report.rows import comparisons
 from scorebench.report.summary import RunSummary, labels, pool_seeds
 from scorebench.statistics import metrics

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scorebench.api.percent import percent
 from scorebench.report.plots.drawing import (
     BASELINE,
     DASHES,
@@ -23,7 +24,6 @@ from scorebench.report.plots.drawing import (
     panels_of,
     plain,
 )
-from scorebench.report.render import percent
 from scorebench.report.summary import RunSummary, labels
 from scorebench.statistics import metrics
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scorebench.report.render import BENEATH, Cell, Table, percent
+from scorebench.api.percent import percent
+from scorebench.report.render import BENEATH, Cell, Table
 from scorebench.report.rows import SPENT, Row, frame_of, later_turn
 from scorebench.report.summary import RunSummary
 from scorebench.report.tables.cells import Column, Part, count, interval, is_missing, table_of

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scorebench.api.percent import percent
 from scorebench.report.baseline import Group, heading
-from scorebench.report.render import Cell, Table, percent
+from scorebench.report.render import Cell, Table
 from scorebench.report.rows import FIVE, figures, frame_of
 from scorebench.report.summary import RunSummary, labels
 from scorebench.statistics import metrics
