@@ -177,7 +177,7 @@ def play_in_vllm(folder: str, dtype: str, file: Path) -> None:
     from vllm import LLM, SamplingParams  # type: ignore
 
     sizes = {"max_num_seqs": SLOTS, "max_model_len": LONGEST, "kv_cache_memory_bytes": 2 << 30}
-    llm = LLM(folder, dtype=dtype, skip_tokenizer_init=True, enforce_eager=True, **sizes)
+    llm = LLM(folder, dtype=dtype, skip_tokenizer_init=True, enforce_eager=True, enable_prefix_caching=True, **sizes)
 
     def many(prompts: list[tuple[int, ...]], limits: list[int]) -> list[tuple[int, ...]]:
         wanted = [
